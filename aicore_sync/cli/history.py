@@ -1,0 +1,123 @@
+"""Commands about what was published: history, rollback."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from aicore_sync.cli.ask import answers
+from aicore_sync.cli.complete import flow_names
+from aicore_sync.cli.get import Columns, at, print_answers
+from aicore_sync.cli.progress import progress
+from aicore_sync.cli.work import (
+    DEFAULT_CONFIG,
+    ConfigFile,
+    Output,
+    load,
+    show_act,
+    tell_left_out,
+    tell_progress,
+)
+from aicore_sync.core.answers import ActAnswer, VersionAnswer, Where
+from aicore_sync.core.errors import Transient
+from aicore_sync.core.model import TemplateKey
+from aicore_sync.terminal import Exit, Form, err
+
+if TYPE_CHECKING:
+    from aicore_sync.app import App, Applied
+
+Flow = Annotated[
+    str,
+    typer.Argument(
+        help="Executable id of the flow; FLOW@TENANT for its template in one tenant.",
+        autocompletion=flow_names,
+    ),
+]
+PATIENCE = 600.0  # seconds until a rollback is live
+
+
+commands = typer.Typer()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.registered_commands += commands.registered_commands
+
+
+@commands.command()
+def history(
+    flow: Flow,
+    limit: Annotated[int, typer.Option(min=1, help="Most versions to show.")] = 10,
+    config: ConfigFile = DEFAULT_CONFIG,
+    output: Output = Form.TABLE,
+) -> None:
+    """The commits that changed a flow's template: when, by whom, and what they changed, in words."""
+    found = answers(config, VersionAnswer, Where(flow, limit=limit), "reading the history")
+    titles = ("COMMIT", "AT", "TENANT", "VERSION", "LIVE", "CHANGE", "AUTHOR", "SOURCE", "SUBJECT")
+    print_answers(output, "versions", found, (Columns(titles, 3), _row))
+
+
+def _row(found: VersionAnswer) -> tuple[str, ...]:
+    change = escape("; ".join(found.changes) or "nothing that matters")
+    known = (found.commit[:12], at(found.at), found.tenant, found.version, "live" if found.live else "")
+    return (*known, change, escape(found.author), escape(found.source), escape(found.subject))
+
+
+@commands.command()
+def rollback(
+    flow: Flow,
+    to: Annotated[
+        str, typer.Option("--to", help="Commit of `history`; the version before when absent.")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="Why, for those who read it later.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="End a rollback: publish the source again.")] = False,
+    config: ConfigFile = DEFAULT_CONFIG,
+    output: Output = Form.TABLE,
+) -> None:
+    """Publish an earlier version of a flow's template and keep it until the source changes. Exit code 3: timeout."""
+    from aicore_sync.app import history as past
+    from aicore_sync.app.build import BuildOptions, build
+
+    settings, masker = load(config, "warning")
+
+    async def rolled() -> Applied:
+        async with build(settings, BuildOptions(masker=masker, history=False)) as app:
+            async with progress("reading the history"):
+                keys = await past.templates_of(app, flow)
+                said = [await _decided(app, key, (to, reason), undo=undo) for key in keys]
+            show_act(ActAnswer(message="\n".join(said)), output)
+            async with progress("publishing"):
+                return await _carry_out(app, keys)
+
+    applied = asyncio.run(rolled())
+    tell_left_out(applied)
+    if not applied.settled:
+        raise typer.Exit(Exit.TIMEOUT)
+    if applied.left_out:
+        raise typer.Exit(Exit.PARTIAL)
+
+
+async def _decided(app: App, key: TemplateKey, wish: tuple[str, str], *, undo: bool) -> str:
+    """Write it down; what was decided, for people."""
+    from aicore_sync.app import history as past
+
+    if undo:
+        return f"{key}: " + ("its rollback ends" if await past.undo(app, key) else "was not rolled back")
+    version = (await past.rollback(app, key, *wish)).version
+    return f"{key}: back to {version.version}, commit {version.commit[:12]} of {at(version.at)} UTC"
+
+
+async def _carry_out(app: App, keys: tuple[TemplateKey, ...]) -> Applied:
+    """Do it here, or leave it to the service that holds the lock."""
+    from aicore_sync.app.once import Applied, apply_flows
+
+    try:
+        return await apply_flows(app, frozenset(key.executable for key in keys), PATIENCE, tell_progress)
+    except Transient as error:
+        if error.reason != "LockHeld":
+            raise
+        err.print("a running service holds the lock; it has been told and does it in its next pass")
+        return Applied(settled=True)

@@ -1,0 +1,214 @@
+"""Commands that make things so and wait for it: sync, wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aicore_sync.cli.complete import flow_names
+from aicore_sync.cli.progress import progress
+from aicore_sync.cli.service import Away, Service, has_token, no_configuration, optional, service
+from aicore_sync.cli.work import (
+    DEFAULT_CONFIG,
+    ConfigFile,
+    Output,
+    show_act,
+    show_statuses,
+    tell_left_out,
+    tell_progress,
+)
+from aicore_sync.core.answers import ActAnswer
+from aicore_sync.core.errors import Transient
+from aicore_sync.core.model import FlowKey, Health, Key, Status, TemplateKey
+from aicore_sync.core.problems import unknown
+from aicore_sync.core.report import joined
+from aicore_sync.terminal import Exit, Form, err
+
+if TYPE_CHECKING:
+    from aicore_sync.app.build import App
+
+LOOK = 3.0  # seconds at most between two looks at the service
+Flows = Annotated[
+    list[str] | None,
+    typer.Argument(help="Executable ids of flows; all when absent.", autocompletion=flow_names),
+]
+Timeout = Annotated[float, typer.Option(help="Seconds to wait.")]
+Look = Callable[[], Awaitable[tuple[Status, ...]]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(sync)
+    app.command()(wait)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """Which flows, "" none for all; how long to wait for them, and how to print them."""
+
+    flows: frozenset[str]
+    timeout: float
+    output: Form
+
+
+def sync(
+    flows: Flows = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until it is done; alone it always does.")
+    ] = False,
+    timeout: Timeout = 600.0,
+    config: ConfigFile = DEFAULT_CONFIG,
+    output: Output = Form.TABLE,
+) -> None:
+    """Bring flows in line now: ask the running service, or do it here. Exit code 4: attention, 3: timeout."""
+    settings, masker = optional(config)
+    wish = _Wish(frozenset(flows or ()), timeout, output)
+
+    async def synced() -> Exit:
+        async with service(settings) as found:
+            if found and (has_token() or settings is None):
+                return await ask(found, wish.flows, timeout if wait else None, output)
+        if settings is None:
+            raise no_configuration()
+        from aicore_sync.app.build import BuildOptions, build
+
+        async with build(settings, BuildOptions(masker=masker, history=False)) as app:
+            return await _alone(app, wish)
+
+    raise typer.Exit(asyncio.run(synced()))
+
+
+async def ask(
+    found: Service, flows: Collection[str], timeout: float | None, output: Form = Form.TABLE
+) -> Exit:
+    """Have the service look now and, with a `timeout` in seconds, wait until what it looks at is settled."""
+    said, since = [], []
+    async with progress("asking the service"):
+        for flow in sorted(flows) or [""]:
+            message, at = await found.look(flow)
+            said.append(message)
+            since.append(at)
+    if timeout is None or output in (Form.TABLE, Form.WIDE):
+        show_act(ActAnswer(message="\n".join(said)), output)
+    if timeout is None:
+        return Exit.OK
+    return await _settled(found.statuses, _Wish(frozenset(flows), timeout, output), max(since))
+
+
+async def _alone(app: App, wish: _Wish) -> Exit:
+    from aicore_sync.app.once import apply_flows, apply_once, make_ready
+
+    async with progress("making the rendering environments ready"):
+        await make_ready(app)
+    try:
+        if wish.flows:
+            done = await apply_flows(app, wish.flows, wish.timeout, tell_progress)
+        else:
+            done = await apply_once(app, wish.timeout, tell_progress)
+    except Transient as error:
+        if error.reason != "LockHeld":
+            raise
+        words = f"{error.message}. {_cure()}"
+        raise Transient(words, reason=error.reason, retry_after=error.retry_after) from None
+    rows = _chosen(app.board.rows(), wish.flows)
+    show_statuses(rows, wish.output)
+    tell_left_out(done)
+    if not done.settled:
+        return Exit.TIMEOUT
+    return Exit.PARTIAL if done.left_out else _verdict(rows)
+
+
+def _cure() -> str:
+    """How to reach the service that holds the lock."""
+    if has_token():
+        return "It does not answer at the configuration's address; AICORE_SYNC_URL says where it is"
+    return "Set AICORE_SYNC_TOKEN to ask that service (AICORE_SYNC_URL: elsewhere)"
+
+
+def wait(
+    flows: Flows = None,
+    timeout: Timeout = 600.0,
+    config: ConfigFile = DEFAULT_CONFIG,
+    output: Output = Form.TABLE,
+) -> None:
+    """Wait until flows are on their way no longer. Exit code 0: all are well, 4: one needs attention, 3: timeout."""
+    settings, masker = optional(config)
+    wish = _Wish(frozenset(flows or ()), timeout, output)
+
+    async def waited() -> Exit:
+        async with service(settings) as found:
+            if found:
+                return await _settled(found.statuses, wish)
+        if settings is None:
+            raise no_configuration()
+        from aicore_sync.app.build import BuildOptions, build
+        from aicore_sync.app.look import statuses
+
+        async with build(settings, BuildOptions(masker=masker, history=False)) as app:
+            return await _settled(lambda: statuses(app, lambda done, total: None), wish)
+
+    raise typer.Exit(asyncio.run(waited()))
+
+
+async def _settled(look: Look, wish: _Wish, since: datetime | None = None) -> Exit:
+    """Until no chosen flow is on its way, each looked at `since` then; what people must do decides the exit code.
+
+    A service that was there at first may be away for a while: it restarts.
+    """
+    from aicore_sync.app.patience import until
+
+    rows, away = _chosen(joined(await look()), wish.flows), Away(wish.timeout)
+
+    async def settled() -> bool | None:
+        nonlocal rows
+        try:
+            known = await look()
+        except Transient as error:
+            await away.bear(error)
+            return None
+        away.over()
+        rows = _chosen(joined(known), wish.flows)
+        stale = {s.key for s in known if since and (s.updated is None or s.updated < since)}
+        waits = any(row.health is Health.PROGRESSING or not stale.isdisjoint(_parts(row)) for row in rows)
+        return None if waits else True
+
+    in_time = False
+    with suppress(TimeoutError):
+        async with asyncio.timeout(wish.timeout), progress("waiting"):
+            in_time = await until(settled, LOOK)
+    show_statuses(rows, wish.output)
+    if not in_time:
+        err.print(f"not all are settled after {wish.timeout:g} s")
+        return Exit.TIMEOUT
+    return _verdict(rows)
+
+
+def _parts(row: Status) -> set[Key]:
+    """The keys that a row is made of: the flow's own and its template's."""
+    return {row.key, TemplateKey(row.facts.get("tenant", ""), row.facts.get("template", ""))}
+
+
+def _chosen(rows: Iterable[Status], flows: Collection[str]) -> tuple[Status, ...]:
+    """The rows of these flows, all rows for none. Raises Stalled (NotFound) for one that there is not."""
+    listed = tuple(rows)
+    names = {name_of(row.key) for row in listed}
+    for flow in sorted(set(flows) - names):
+        raise unknown("flow", flow, names)
+    return tuple(row for row in listed if not flows or name_of(row.key) in flows)
+
+
+def name_of(key: Key) -> str:
+    """The flow, executable or tenant that a key is about."""
+    if isinstance(key, FlowKey):
+        return key.flow
+    return key.executable if isinstance(key, TemplateKey) else key.tenant
+
+
+def _verdict(rows: Iterable[Status]) -> Exit:
+    return Exit.PARTIAL if any(row.health is Health.ATTENTION for row in rows) else Exit.OK

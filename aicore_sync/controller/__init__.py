@@ -1,0 +1,1 @@
+"""The loop: desire, observe, plan, apply, report; and what wakes it."""

@@ -1,0 +1,203 @@
+"""Statuses as data: what `status` prints for machines, /api/v1/status answers, and replicas tell each other. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from pydantic import Field
+
+from aicore_sync.core.answers import Answer
+from aicore_sync.core.chronicle import Event
+from aicore_sync.core.model import (
+    Condition,
+    FlowKey,
+    Health,
+    Key,
+    Mark,
+    ObjectRow,
+    Stage,
+    Status,
+    TemplateKey,
+    TenantKey,
+)
+
+
+class ConditionAnswer(Answer):
+    """What holds for one stage, or for one object in it."""
+
+    stage: Stage = Field(description="desire, publish, sync, configure, schedule or execute")
+    mark: Mark = Field(
+        description="ok; wait: goes on by itself; fail: a person must act; off: suspended or expired"
+    )
+    reason: str = Field(description="One PascalCase word for machines, such as PushRejected")
+    message: str = Field(description="One sentence for people")
+    subject: str = Field(description="The object that it speaks of, empty for the whole stage")
+    fingerprint: str = Field("", description="What a confirmation has to name; empty where none would help")
+
+
+class ObjectAnswer(Answer):
+    """An object in AI Core that belongs to the item."""
+
+    kind: str = Field(description="configuration, schedule, execution, deployment, artifact, …")
+    name: str
+    id: str
+    state: str
+    detail: str
+    at: datetime | None
+    until: datetime | None = Field(None, description="When a schedule ends; `at` is when it begins")
+
+
+class ItemAnswer(Answer):
+    """One key: a flow in an environment (stages configure to execute) or a template in a tenant (publish, sync)."""
+
+    kind: str = Field(description="flow, template or tenant")
+    name: str = Field(description="The executable id")
+    environment: str | None = Field(description="Set for flows; empty for a flow without an environment")
+    tenant: str | None = Field(description="Set for templates")
+    health: Health = Field(description="Healthy, Progressing, NeedsAttention, Suspended or NotTargeted")
+    message: str
+    conditions: tuple[ConditionAnswer, ...]
+    facts: dict[str, str] = Field(
+        description="Short named values such as commit, version, scenario, template"
+    )
+    objects: tuple[ObjectAnswer, ...]
+    updated: datetime | None
+
+
+class LineStatus(Answer):
+    """A flow in an environment together with its template, as a command leaves it."""
+
+    key: str = Field(description="FLOW/ENVIRONMENT, or EXECUTABLE@TENANT for a template without a flow")
+    health: Health
+    message: str
+    conditions: tuple[ConditionAnswer, ...]
+    facts: dict[str, str]
+
+
+def line_status(status: Status) -> LineStatus:
+    """A status as one line."""
+    return LineStatus(
+        key=str(status.key),
+        health=status.health,
+        message=status.message,
+        conditions=tuple(map(condition_answer, status.conditions)),
+        facts=dict(status.facts),
+    )
+
+
+class StatusAnswer(Answer):
+    """Everything that the status page shows."""
+
+    summary: dict[str, int] = Field(description="Rows of the status page by health; zeros included")
+    info: dict[str, str]
+    items: tuple[ItemAnswer, ...] = Field(description="In order of kind, name and place")
+
+
+def status_answer(
+    statuses: Iterable[Status], summary: Mapping[Health, int], info: Mapping[str, str]
+) -> StatusAnswer:
+    """The whole answer. Equal statuses give equal answers, whatever their order."""
+    items = sorted(map(_item, statuses), key=lambda i: (i.kind, i.name, i.environment or "", i.tenant or ""))
+    counts = {health.value: number for health, number in summary.items()}
+    return StatusAnswer(summary=counts, info=dict(info), items=tuple(items))
+
+
+def statuses_in(answer: StatusAnswer) -> tuple[Status, ...]:
+    """The statuses of an answer: what `status_answer` was made of."""
+    return tuple(map(_status, answer.items))
+
+
+def _status(item: ItemAnswer) -> Status:
+    return Status(
+        key=_key(item),
+        health=item.health,
+        message=item.message,
+        conditions=tuple(
+            Condition(c.stage, c.mark, c.reason, c.message, c.subject, c.fingerprint) for c in item.conditions
+        ),
+        facts=item.facts,
+        objects=tuple(
+            ObjectRow(o.kind, o.name, o.id, o.state, o.detail, o.at, o.until) for o in item.objects
+        ),
+        updated=item.updated,
+    )
+
+
+def _key(item: ItemAnswer) -> Key:
+    match item.kind:
+        case "flow":
+            return FlowKey(item.name, item.environment or "")
+        case "tenant":
+            return TenantKey(item.tenant or "")
+    return TemplateKey(item.tenant or "", item.name)
+
+
+def _item(status: Status) -> ItemAnswer:
+    key = status.key
+    name, environment, tenant = "", None, None
+    match key:
+        case TemplateKey():
+            kind, name, tenant = "template", key.executable, key.tenant
+        case FlowKey():
+            kind, name, environment = "flow", key.flow, key.environment
+        case TenantKey():
+            kind, tenant = "tenant", key.tenant
+    return ItemAnswer(
+        kind=kind,
+        name=name,
+        environment=environment,
+        tenant=tenant,
+        health=status.health,
+        message=status.message,
+        conditions=tuple(map(condition_answer, status.conditions)),
+        facts=dict(status.facts),
+        objects=tuple(map(object_answer, status.objects)),
+        updated=status.updated,
+    )
+
+
+def condition_answer(of: Condition) -> ConditionAnswer:
+    """A condition as the API tells it."""
+    return ConditionAnswer(
+        stage=of.stage,
+        mark=of.mark,
+        reason=of.reason,
+        message=of.message,
+        subject=of.subject,
+        fingerprint=of.fingerprint,
+    )
+
+
+def object_answer(of: ObjectRow) -> ObjectAnswer:
+    """An object as the API tells it."""
+    return ObjectAnswer(
+        kind=of.kind, name=of.name, id=of.id, state=of.state, detail=of.detail, at=of.at, until=of.until
+    )
+
+
+class EventAnswer(Answer):
+    """A condition that came up, or what a person did."""
+
+    id: int = Field(description="Counts up; ask for what came `after` it")
+    at: datetime
+    kind: str = Field(description="condition or action")
+    mark: Mark
+    stage: Stage | None
+    reason: str
+    message: str
+    flow: str
+    environment: str
+    tenant: str
+    subject: str
+    by: str = Field(description="Who did it, empty for the controller itself")
+
+
+def event_answer(event: Event) -> EventAnswer:
+    """An event as data."""
+    return EventAnswer(**vars(event))
+
+
+def event_in(answer: EventAnswer) -> Event:
+    """What `event_answer` was made of."""
+    return Event(**vars(answer))

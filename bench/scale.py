@@ -1,0 +1,291 @@
+"""What a settled round costs: requests, CPU and memory, for many tenants with many resource groups.
+
+usage: python bench/scale.py [--cells 2x1 2x5 2x20 20x1 20x5 200x1] [--templates 50] [--rounds 3] [--old 10000]
+
+A cell `20x5` is 20 tenants with 5 resource groups each: every template is in all groups of its tenant, with a
+configuration and a schedule in each, and has a scenario of its own. `--old` are configurations of ours that nothing
+wants any more, in the first group of each tenant. Git and the sandbox are real and on loopback; the service's clock is
+moved by three minutes for each round. Every cell has a process of its own, so that memory is that of the cell. CPU
+counts the service with the git that it starts, not the sandbox.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+import yaml
+
+from aicore_sync.aicore import AICore, ClientOptions, parse_service_key
+from aicore_sync.app import App, BuildOptions, Clock, apply_once, build, release_locks, take_locks
+from aicore_sync.app.tasks import background
+from aicore_sync.config import load_settings
+from aicore_sync.core.model import Health, Key
+from aicore_sync.core.world import Configuration
+from aicore_sync.telemetry import Masker, configure_logging
+
+ROUND = timedelta(seconds=180)
+APPLY_WITHIN = 3600.0
+CELLS = ["2x1", "2x5", "2x20", "20x1", "20x5", "200x1"]
+
+
+@dataclass
+class Cell:
+    """One installation. `at` is what its service takes for the time."""
+
+    tenants: int
+    groups: int
+    templates: int
+    room: Path
+    old: int = 0
+    ahead: timedelta = timedelta()
+
+    @property
+    def keys(self) -> int:
+        """Templates, and flows in environments."""
+        return self.tenants * self.templates * (1 + self.groups)
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(
+            lambda: datetime.now(UTC) + self.ahead, lambda: time.monotonic() + self.ahead.total_seconds()
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What a settled round costs.")
+    parser.add_argument("--cells", nargs="+", default=CELLS, help="TENANTSxGROUPS")
+    parser.add_argument("--templates", type=int, default=50, help="templates per tenant")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds that are measured")
+    parser.add_argument("--old", type=int, default=0, help="old configurations per tenant")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        tenants, groups = map(int, options.cells[0].split("x"))
+        with tempfile.TemporaryDirectory(prefix="aicore-sync-bench-") as room:
+            cell = Cell(tenants, groups, options.templates, Path(room), options.old)
+            print(json.dumps(asyncio.run(measure(cell, options.rounds))))
+        return
+    print(
+        "| tenants | groups each | keys | setup s | requests | per group | per tenant | CPU s | ms per key | RSS MB |"
+    )
+    print("|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|", flush=True)
+    for name in options.cells:
+        command = [sys.executable, __file__, "--one", "--cells", name, "--templates", str(options.templates)]
+        command += ["--rounds", str(options.rounds), "--old", str(options.old)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+        print(row(json.loads(done.stdout)), flush=True)
+
+
+def row(m: dict[str, Any]) -> str:
+    """A line of the table; requests, CPU and time are of one round."""
+    groups = m["tenants"] * m["groups"]
+    values = [m["tenants"], m["groups"], m["keys"], f"{m['setup']:.0f}", f"{m['requests']:.0f}"]
+    values += [f"{m['in_groups'] / groups:.1f}", f"{m['in_tenants'] / m['tenants']:.1f}", f"{m['cpu']:.2f}"]
+    values += [f"{1000 * m['cpu'] / m['keys']:.2f}", f"{m['rss']:.0f}"]
+    return "| " + " | ".join(map(str, values)) + " |"
+
+
+async def measure(cell: Cell, rounds: int) -> dict[str, Any]:
+    """Set everything up, look twice, then measure."""
+    masker = Masker()
+    configure_logging("error", "json", masker=masker)
+    began = time.monotonic()
+    async with AsyncExitStack() as stack:
+        ready = await stack.enter_async_context(sandbox(cell))
+        admin = await stack.enter_async_context(httpx.AsyncClient(base_url=ready["url"], timeout=60))
+        settings = load_settings(await prepare(cell, ready), {})
+        options = BuildOptions(history=False, masker=masker, clock=cell.clock)
+        async with build(settings, options) as app:
+            if not (await apply_once(app, APPLY_WITHIN)).settled:
+                raise SystemExit("\n".join(f"{s.key} {s.health}: {s.message}" for s in app.board.all()))
+        for tenant, key in ready["serviceKeys"].items():
+            if cell.old:
+                await create_old(key, f"{tenant}-flow-0", cell.old)
+        app = await stack.enter_async_context(build(settings, options))
+        await take_locks(app)
+        await app.read_sources()
+        stop = asyncio.Event()
+        async with background(app.sweep.run()):
+            loop = asyncio.create_task(app.loop.run(stop))
+            for _ in range(2):
+                await one_round(cell, app)
+            setup, since, cpu = time.monotonic() - began, len(await requests(admin, 0)), cpu_seconds()
+            for _ in range(rounds):
+                await one_round(cell, app)
+            spent = cpu_seconds() - cpu
+            made = await requests(admin, since)
+            stop.set()
+            await loop
+        await release_locks(app)
+    assert all(one["method"] == "GET" for one in made), "a settled round writes nothing"
+    grouped = [one for one in made if one["resourceGroup"] not in (None, "*")]
+    figures = {"tenants": cell.tenants, "groups": cell.groups, "keys": cell.keys, "setup": setup}
+    counts = {"requests": len(made), "in_groups": len(grouped), "in_tenants": len(made) - len(grouped)}
+    return figures | {k: n / rounds for k, n in counts.items()} | {"cpu": spent / rounds, "rss": rss()}
+
+
+async def one_round(cell: Cell, app: App) -> None:
+    """Three minutes later everything is looked at once."""
+    cell.ahead += ROUND
+    began = app.estate.clock()
+    app.sweep.ask()
+    while not all(looked_at(app, key, began) for key in app.desire.keys()):  # noqa: SIM118  not a mapping
+        await asyncio.sleep(0.5)  # looking after every pass would cost more than the passes
+    await app.loop.rested()
+    statuses = app.board.all()
+    unwell = [s.message for s in statuses if s.health is not Health.HEALTHY]
+    assert not unwell, unwell
+
+
+def looked_at(app: App, key: Key, since: datetime) -> bool:
+    status = app.board.known(key)
+    return bool(status and status.updated and status.updated >= since)
+
+
+async def requests(admin: httpx.AsyncClient, since: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await admin.get("/sandbox/requests", params={"since": since})).json()
+    return [one for one in found if one["path"] != "/oauth/token"]
+
+
+def cpu_seconds() -> float:
+    """Of this process and of its children that have ended: git."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+def rss() -> float:
+    """Megabytes of this process now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+# --- the world ---
+
+
+@asynccontextmanager
+async def sandbox(cell: Cell) -> AsyncIterator[dict[str, Any]]:
+    """A sandbox with these tenants, and a git server."""
+    git = cell.room / "git" / "templates.git"
+    git.mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(git)], check=True)
+    for key in ("http.receivepack", "uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
+        subprocess.run(["git", "-C", str(git), "config", key, "true"], check=True)
+    command = [
+        sys.executable,
+        "-m",
+        "aicore_sync.sandbox",
+        "--executor",
+        "instant",
+        "--sync-interval",
+        "86400",
+    ]
+    command += ["--die-with-parent", "--work", str(cell.room / "work"), "--git", str(cell.room / "git")]
+    command += [
+        "--tenants",
+        ",".join(f"t{n}" for n in range(cell.tenants)),
+        "--quota",
+        str(max(50, cell.templates)),
+    ]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=asyncio.subprocess.DEVNULL)
+    try:
+        assert process.stdout
+        yield json.loads(await process.stdout.readline())
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def prepare(cell: Cell, ready: dict[str, Any]) -> Path:
+    """Resource groups, flows and the configuration; returns the configuration's path."""
+    (cell.room / "password").write_text(ready["git"]["password"])
+    tenants, environments = [], []
+    for number in range(cell.tenants):
+        name = f"t{number}"
+        (cell.room / f"{name}.json").write_text(json.dumps(ready["serviceKeys"][name]))
+        place = {"name": f"app-{name}", "path": f"templates/{name}"}
+        key = {"serviceKey": {"file": f"{name}.json"}, "repository": "templates"}
+        store = {"datastore": {"root": "s3://nowhere/metaflow"}}
+        tenants.append({"name": name, "application": place} | key | store)
+        groups = [f"group-{g}" for g in range(cell.groups)]
+        environments += [{"name": f"{name}-{g}", "tenant": name, "resourceGroup": g} for g in groups]
+        await create_groups(ready["serviceKeys"][name], groups)
+        places = [f"{name}-{g}" for g in groups]
+        for at in range(cell.templates):
+            write_flow(cell.room / "flows" / name / f"flow-{at}", f"{name}-flow-{at}", places)
+    login = {"username": ready["git"]["username"], "password": {"file": "password"}}
+    repository = {"name": "templates", "url": f"{ready['git']['url']}/templates.git", "credentials": login}
+    document = {
+        "owner": "bench",
+        "sources": [{"name": "flows", "directory": "flows"}],
+        "repositories": [repository],
+        "tenants": tenants,
+        "environments": environments,
+        "reconcile": {"settle": 0, "allowShortSettle": True, "lockExpiry": "1000h"},
+        "cacheDir": "cache",
+        "stateDir": "state",
+    }
+    path = cell.room / "config.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+async def create_groups(service_key: dict[str, Any], groups: list[str]) -> None:
+    key = parse_service_key(json.dumps(service_key), "sandbox")
+    async with AICore(ClientOptions(), lambda: key, clock=time.monotonic, rng=Random(1)) as client:
+        for group in groups:
+            await client.resource_groups.create(group, {})
+
+
+async def create_old(service_key: dict[str, Any], flow: str, count: int) -> None:
+    """What earlier contents have left behind in the first group: AI Core deletes no configuration."""
+    key = parse_service_key(json.dumps(service_key), "sandbox")
+    async with AICore(ClientOptions(), lambda: key, clock=time.monotonic, rng=Random(1)) as client:
+        for number in range(count):
+            name = f"bench.{flow}.main.{number:012x}"
+            one = Configuration("", name, flow, flow, {"alpha": f"old {number}"})
+            await client.group("group-0").configurations.create(one)
+
+
+def write_flow(directory: Path, name: str, environments: list[str]) -> None:
+    """A hand-written template with a configuration and a schedule."""
+    directory.mkdir(parents=True)
+    container = {"image": "docker.io/library/python:3.11", "command": ["python", "-c"], "args": ["print(1)"]}
+    labels = {"scenarios.ai.sap.com/id": name, "ai.sap.com/version": "1"}
+    names = {"scenarios.ai.sap.com/name": "Bench", "executables.ai.sap.com/name": name}
+    main_ = {
+        "name": "main",
+        "metadata": {"labels": {"ai.sap.com/resourcePlan": "starter"}},
+        "container": container,
+    }
+    spec = {"entrypoint": "main", "arguments": {"parameters": [{"name": "alpha"}]}, "templates": [main_]}
+    template = {"apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowTemplate", "spec": spec}
+    template["metadata"] = {"name": name, "labels": labels, "annotations": names}
+    schedule = {"name": "main", "parameters": {"alpha": "1"}, "schedule": {"cron": "0 3 1 1 *"}}
+    manifest = {"template": "template.yaml", "version": "1", "scenario": {"id": name, "name": "Bench"}}
+    manifest |= {
+        "executable": {"id": name, "name": name},
+        "environments": environments,
+        "configurations": [schedule],
+    }
+    (directory / "template.yaml").write_text(yaml.safe_dump(template))
+    (directory / "aicore.yaml").write_text(yaml.safe_dump(manifest))
+
+
+if __name__ == "__main__":
+    main()
