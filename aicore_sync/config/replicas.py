@@ -43,7 +43,9 @@ class Replicas(Strict):
     renew_deadline: Duration = Field(
         30.0, ge=0.5, description="A process that could not renew for so long writes nothing any more."
     )
-    retry: Duration = Field(5.0, ge=0.1, description="Distance of two renewals.")
+    retry: Duration = Field(
+        5.0, ge=0.1, description="Distance of two renewals; a take-over may be so much later than `duration`."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -30,7 +30,8 @@ class SeatOptions:
     """`me` names this process and no other that may live. Times are in seconds: retry < renew_deadline < duration.
 
     Nothing is written later than `renew_deadline` after the last renewal; another process may take the seat
-    `duration` after it. The time between the two allows for clocks that do not run equally fast.
+    `duration` after it. The time between the two allows for clocks that do not run equally fast. While the API server
+    answers, a process that waits takes it by `duration + retry`, even when its watch died or one request failed.
     """
 
     seats: tuple[str, ...]
@@ -131,7 +132,7 @@ class Seats:
                 await self._watch(name)
             except SyncError as error:
                 log.warning("lease_not_read", lease=name, reason=error.reason, error=error.message)
-                await asyncio.sleep(self._options.retry * (0.5 + self._clocks.rng.random()))
+                await asyncio.sleep(self._options.retry * (0.5 + self._clocks.rng.random() / 2))
 
     async def _watch(self, name: str) -> None:
         """Until there was no news for so long that it is time to look again, or the Lease was deleted."""
@@ -143,11 +144,16 @@ class Seats:
                     await self._act(name)
 
     def _patience(self, name: str) -> float:
-        seen = self._seen[name]
+        """Seconds without news after which the Lease is read again.
+
+        It may be over then. Before that, a holder that lives is heard every `retry` seconds: a watch that misses two
+        renewals may have died without a word, and the later of the two must not be seen a whole `duration` late.
+        """
+        seen, options = self._seen[name], self._options
         others = seen.record.holder and not (self._mine and self._mine.seat == name)
         if others and not self._leaving:
-            return max(0.0, seen.over - self._clocks.boot())
-        return self._options.duration
+            return max(0.0, min(seen.over - self._clocks.boot(), 2 * options.retry))
+        return options.duration
 
     def _note(self, record: Record) -> None:
         now, before = self._clocks.boot(), self._seen.get(record.seat)
