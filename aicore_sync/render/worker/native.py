@@ -46,7 +46,10 @@ def library() -> bytes:
 def learn(path: str) -> str:
     """Have in memory before the first fork what each child would load; returns the library's name on the command
     line."""
-    load(f"{_COMPILER}.package").head(path)
+    package = load(f"{_COMPILER}.package")
+    package.head(path)
+    package.library_files()
+    load("metaflow.metaflow_version").get_version()  # it asks git, once
     # Metaflow reads each step like this, and the tokenizer compiles its patterns late.
     inspect.getblock(["def step(self):\n", "    pass\n"])  # our own file may lie behind the walls by now
     # Older Metaflow has loaded its commands by now, and asks git for nothing.

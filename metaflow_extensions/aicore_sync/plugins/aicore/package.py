@@ -69,7 +69,7 @@ def head(library_file: str = "") -> Head:
 def pack(flow: Any, environment: Any, suffixes: tuple[str, ...], library_file: str = "") -> Packed:
     """Pack the flow in the directory of the running script. `library_file` holds an earlier `library()`, or ""."""
     contents = _contents(flow, environment, list(suffixes))
-    known = {name for name, _ in _library_files()}
+    known = {name for name, _ in library_files()}
     rest: Files = [(n, c) for n, c in contents.files if n not in known]
     tail = _entries(rest) + _END_OF_TAR
     library_part = head(library_file)
@@ -80,7 +80,7 @@ def pack(flow: Any, environment: Any, suffixes: tuple[str, ...], library_file: s
 
 def library() -> bytes:
     """Metaflow and its extensions, packed: the part that no flow can change."""
-    return gzip.compress(_entries(_library_files()), 6, mtime=0)
+    return gzip.compress(_entries(library_files()), 6, mtime=0)
 
 
 def _entries(files: Files) -> bytes:
@@ -120,7 +120,7 @@ def _contents(flow: Any, environment: Any, suffixes: list[str]) -> _Contents:
 def _of_today(flow: Any, environment: Any, suffixes: list[str]) -> _Contents:
     """Since Metaflow packs through a backend: ours collects."""
     collected: Files = []
-    with _walked_before():
+    with _without_library():
         package = metaflow_package.MetaflowPackage(
             flow, environment, _silent, suffixes=suffixes, backend=_backend(collected)
         )
@@ -131,13 +131,12 @@ def _of_today(flow: Any, environment: Any, suffixes: list[str]) -> _Contents:
 
 
 @contextlib.contextmanager
-def _walked_before() -> Iterator[None]:
-    """Metaflow walks its own files for every package; the answer is always the same."""
+def _without_library() -> Iterator[None]:
+    """Metaflow walks its own files for every package; they are in our library part already."""
     content = metaflow_package.MetaflowCodeContentV1
-    known = [(path, name) for name, path in _library_files()]
     walks = {n: content.__dict__[n] for n in ("_metaflow_distribution_files", "_metaflow_extension_files")}
-    content._metaflow_distribution_files = lambda self: iter(known)
-    content._metaflow_extension_files = lambda self: iter(())
+    for name in walks:
+        setattr(content, name, lambda self: iter(()))
     try:
         yield
     finally:
@@ -186,7 +185,7 @@ def _of_before(flow: Any, environment: Any, suffixes: list[str]) -> _Contents:
 
     package = Collector(flow, environment, _silent, suffixes=suffixes)
     files: Files = [(name, str(path)) for path, name in package.path_tuples()]
-    library_names = {name for name, _ in _library_files()}
+    library_names = {name for name, _ in library_files()}
     info = json.dumps(environment.get_environment_info(include_ext_info=True), sort_keys=True)
     user = frozenset(name for name, _ in files if name not in library_names)
     return _Contents([("INFO", info.encode()), *files], user)
@@ -207,7 +206,8 @@ def _visible(root: str, suffixes: list[str]) -> list[tuple[str, str]]:
 
 
 @functools.lru_cache(maxsize=1)
-def _library_files() -> Files:
+def library_files() -> Files:
+    """What the library part holds. A program that forks asks for it before it does: it takes a walk."""
     if hasattr(metaflow_package, "MetaflowCodeContentV1"):
         content = metaflow_package.MetaflowCodeContentV1(criteria=lambda module: False)
         return [(name, str(path)) for path, name in content._cached_metaflow_files]
