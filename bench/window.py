@@ -145,6 +145,12 @@ class Nothing:
     async def resume(self, by: str, scope: Concerns, reason: str) -> str:
         return ""
 
+    async def rollback(self, by: str, flow: str, to: str, reason: str) -> Underway:
+        return Underway("", datetime.now(UTC))
+
+    async def end_rollback(self, by: str, flow: str) -> Underway:
+        return Underway("", datetime.now(UTC))
+
     async def confirm(self, by: str, fingerprint: str) -> str:
         return ""
 

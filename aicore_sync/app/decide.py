@@ -70,7 +70,7 @@ async def rewrite_secrets(app: App) -> int:
         tenants = [tenant for tenant in app.estate.tenants.values() if tenant.branch.home is home]
         paths = [secret.id.path(t.name) for t in tenants for secret in t.declared.secrets]
         if paths:
-            note, author = _signed(f"write {len(paths)} secrets anew")
+            note, author = signed(f"write {len(paths)} secrets anew")
             await home.state.write(dict.fromkeys(paths, f"{REWRITE}\n".encode()), note, author)
             app.reader.lists.state_changed(home)
         count += len(paths)
@@ -100,7 +100,7 @@ def _homes(app: App, scope: Scope) -> tuple[Home, ...]:
 
 async def _write(app: App, scope: Scope, changes: Mapping[str, bytes | None], words: str) -> Decided:
     """One commit in the operator's name on every branch that the scope concerns; ended overrides go with it."""
-    note, author = _signed(words)
+    note, author = signed(words)
     found: list[Decisions] = []
     changed: dict[str, bool] = {}
 
@@ -116,7 +116,7 @@ async def _write(app: App, scope: Scope, changes: Mapping[str, bytes | None], wo
     return Decided(joined(found), any(changed.values()))
 
 
-def _signed(words: str) -> tuple[str, Author]:
+def signed(words: str) -> tuple[str, Author]:
     """The message of a commit in the operator's name, and that name."""
     name = operator()
     return f"{name}: {words}", Author(name, f"{name}@{socket.gethostname()}")

@@ -12,6 +12,7 @@ from aicore_sync.app.decide import resume, suspend
 from aicore_sync.app.identity import acting_as
 from aicore_sync.app.look import named
 from aicore_sync.app.once import confirm
+from aicore_sync.app.rollback import end_rollback, roll_back, told
 from aicore_sync.app.runs import Asked, find
 from aicore_sync.core.chronicle import Event
 from aicore_sync.core.decisions import Scope
@@ -66,6 +67,23 @@ class AppDesk:
         if not decided.changed:
             return f"{scope} was not suspended"
         return await self._told(by, scope, "ResumedByHand", f"{by} resumed {scope}")
+
+    async def rollback(self, by: str, flow: str, to: str, reason: str) -> Underway:
+        with acting_as(by):
+            words = told(await roll_back(self._app, flow, to, reason))
+        why = f": {reason}" if reason else ""
+        return await self._rolled(by, flow, "RolledBackByHand", f"{by} rolled back {words}{why}")
+
+    async def end_rollback(self, by: str, flow: str) -> Underway:
+        with acting_as(by):
+            words = told(await end_rollback(self._app, flow))
+        return await self._rolled(by, flow, "RollbackEnded", f"{by}: {words}")
+
+    async def _rolled(self, by: str, flow: str, reason: str, words: str) -> Underway:
+        scope = Scope(flow.partition("@")[0])
+        since = now()  # no pass begins before its decisions are to be read anew
+        await self._look_again(scope)
+        return Underway(await self._told(by, scope, reason, words), since)
 
     async def confirm(self, by: str, fingerprint: str) -> str:
         shown = (c.fingerprint for status in self._app.board.everywhere() for c in status.conditions)

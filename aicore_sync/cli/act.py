@@ -27,6 +27,7 @@ InEnvironment = Annotated[
 ExecutionId = Annotated[str, typer.Argument(help="The execution's id.")]
 ENDED = ("COMPLETED", "DEAD", "STOPPED")
 DAY = 86400.0
+STARTING = 30.0  # seconds until a run that the service was asked for shows; one that settles takes longer
 
 
 commands = typer.Typer()
@@ -39,12 +40,12 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class _Wish:
-    """A run to start; its end is waited for so many seconds."""
+    """A run to start; its end is waited for so many seconds, with None only its start."""
 
     flow: str
     environment: str
     configuration: str
-    seconds: float
+    seconds: float | None
 
 
 @commands.command()
@@ -60,7 +61,7 @@ def trigger(
     output: Output = Form.TABLE,
 ) -> None:
     """Start a run of a flow now. With --wait exit code 4: it did not complete, 3: timeout."""
-    wish = _Wish(flow, environment, configuration, timeout if wait else 0.0)
+    wish = _Wish(flow, environment, configuration, timeout if wait else None)
 
     async def started() -> ActAnswer:
         async with actor(config) as service:
@@ -89,14 +90,13 @@ async def _ask_for_run(service: Service, wish: _Wish) -> ActAnswer:
         runs = await service.answers(ExecutionAnswer, Where(wish.flow, wish.environment))
         return [run for run in runs if wish.configuration in ("", run.configuration)]
 
-    before = {run.id for run in await listed()} if wish.seconds else set()
+    before = {run.id for run in await listed()}
     names = {"flow": wish.flow, "environment": wish.environment, "configuration": wish.configuration}
     said = await service.act("trigger", **names)
-    if not wish.seconds:
-        return ActAnswer(message=said)
-    away, run = Away(wish.seconds), None
+    seconds = STARTING if wish.seconds is None else wish.seconds
+    away, run = Away(seconds), None
 
-    async def ended() -> bool | None:
+    async def far_enough() -> bool | None:
         nonlocal run
         try:
             new = [one for one in await listed() if one.id not in before and one.by == "aicore-sync"]
@@ -105,10 +105,15 @@ async def _ask_for_run(service: Service, wish: _Wish) -> ActAnswer:
             return None
         away.over()
         run = new[-1] if new else None
-        return True if run and run.status in ENDED else None
+        return True if run and (wish.seconds is None or run.status in ENDED) else None
 
-    await _within(wish.seconds, ended)
-    return ActAnswer(message=said, execution=run)
+    await _within(seconds, far_enough, "starting" if wish.seconds is None else "running")
+    if run is None:
+        err.print(
+            f"it has not started yet; `aicore-sync get executions {wish.flow}` shows when it has",
+            markup=False,
+        )
+    return ActAnswer(message=f"{said}: execution {run.id}" if run else said, execution=run)
 
 
 async def _run_here(config: Path, wish: _Wish) -> ActAnswer:
@@ -131,19 +136,19 @@ async def _run_here(config: Path, wish: _Wish) -> ActAnswer:
             found = await ended(app, found)
             return True
 
-        if wish.seconds:
-            await _within(wish.seconds, over)
+        if wish.seconds is not None:
+            await _within(wish.seconds, over, "running")
         run = execution_answer(found) if found else None
     message = f"started execution {run.id}" if run else "a running service was asked to start it"
     return ActAnswer(message=message, execution=run)
 
 
-async def _within(seconds: float, look: Callable[[], Awaitable[bool | None]]) -> None:
+async def _within(seconds: float, look: Callable[[], Awaitable[bool | None]], what: str) -> None:
     """Look until something is found, but not for longer than that."""
     from aicore_sync.app.patience import until
 
     with suppress(TimeoutError):
-        async with asyncio.timeout(seconds), progress("running"):
+        async with asyncio.timeout(seconds), progress(what):
             await until(look)
 
 

@@ -49,6 +49,7 @@ class Wish:
     timeout: float = 1800.0
     override_freeze: bool = False
     force_secrets: bool = False
+    output: Form = Form.TABLE
 
 
 def register(app: typer.Typer) -> None:
@@ -76,7 +77,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Do once what the service does always, and wait for it. Exit code 4: not everything is healthy, 3: timeout."""
         settings, masker = load(config, "warning")
-        wish = Wish(expect, timeout, override_freeze, force_secrets)
+        wish = Wish(expect, timeout, override_freeze, force_secrets, output)
         applied, statuses = _here_or_there(settings, masker, wish)
         show_statuses(statuses, output)
         tell_left_out(applied)
@@ -91,16 +92,16 @@ def _here_or_there(settings: Settings, masker: Masker, wish: Wish) -> tuple[Appl
     try:
         return asyncio.run(_applied(settings, masker, wish))
     except Transient as error:
-        code = asyncio.run(_asked(settings, wish.timeout)) if error.reason == "LockHeld" else None
+        code = asyncio.run(_asked(settings, wish)) if error.reason == "LockHeld" else None
         if code is None:
             raise
         raise typer.Exit(code) from None
 
 
-async def _asked(settings: Settings, timeout: float) -> Exit | None:
+async def _asked(settings: Settings, wish: Wish) -> Exit | None:
     """None when no service of this owner can be asked."""
     async with service(settings) as found:
-        return await ask(found, (), timeout) if found and has_token() else None
+        return await ask(found, (), wish.timeout, wish.output) if found and has_token() else None
 
 
 async def _applied(settings: Settings, masker: Masker, wish: Wish) -> tuple[Applied, tuple[Status, ...]]:

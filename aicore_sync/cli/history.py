@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +14,8 @@ from aicore_sync.cli.ask import answers
 from aicore_sync.cli.complete import flow_names
 from aicore_sync.cli.get import Columns, at, print_answers
 from aicore_sync.cli.progress import progress
+from aicore_sync.cli.service import Service, actor
+from aicore_sync.cli.sync import settled, verdict
 from aicore_sync.cli.work import (
     DEFAULT_CONFIG,
     ConfigFile,
@@ -23,7 +27,6 @@ from aicore_sync.cli.work import (
 )
 from aicore_sync.core.answers import ActAnswer, VersionAnswer, Where
 from aicore_sync.core.errors import Transient
-from aicore_sync.core.model import TemplateKey
 from aicore_sync.terminal import Exit, Form, err
 
 if TYPE_CHECKING:
@@ -78,44 +81,65 @@ def rollback(
     output: Output = Form.TABLE,
 ) -> None:
     """Publish an earlier version of a flow's template and keep it until the source changes. Exit code 3: timeout."""
-    from aicore_sync.app import history as past
+    wish = _Wish(flow, to, reason, undo)
+
+    async def rolled() -> Exit:
+        async with actor(config) as found:
+            if found:
+                return await _asked(found, wish, output)
+        return await _alone(config, wish, output)
+
+    raise typer.Exit(asyncio.run(rolled()))
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """A rollback of FLOW or FLOW@TENANT, or its end."""
+
+    flow: str
+    to: str
+    reason: str
+    undo: bool
+
+
+async def _asked(found: Service, wish: _Wish, output: Form) -> Exit:
+    """Have the service do it, and wait until it is live."""
+    async with progress("asking the service"):
+        if wish.undo:
+            said, since = await found.begin("rollback/undo", flow=wish.flow)
+        else:
+            said, since = await found.begin("rollback", flow=wish.flow, to=wish.to, reason=wish.reason)
+    show_act(ActAnswer(message=said), output)
+    rows, in_time = await settled(found.statuses, {wish.flow.partition("@")[0]}, PATIENCE, since)
+    return verdict(rows, PATIENCE, in_time=in_time)
+
+
+async def _alone(config: Path, wish: _Wish, output: Form) -> Exit:
     from aicore_sync.app.build import BuildOptions, build
+    from aicore_sync.app.rollback import end_rollback, roll_back, told
 
     settings, masker = load(config, "warning")
-
-    async def rolled() -> Applied:
-        async with build(settings, BuildOptions(masker=masker, history=False)) as app:
-            async with progress("reading the history"):
-                keys = await past.templates_of(app, flow)
-                said = [await _decided(app, key, (to, reason), undo=undo) for key in keys]
-            show_act(ActAnswer(message="\n".join(said)), output)
-            async with progress("publishing"):
-                return await _carry_out(app, keys)
-
-    applied = asyncio.run(rolled())
+    async with build(settings, BuildOptions(masker=masker, history=False)) as app:
+        async with progress("reading the history"):
+            if wish.undo:
+                decided = await end_rollback(app, wish.flow)
+            else:
+                decided = await roll_back(app, wish.flow, wish.to, wish.reason)
+        show_act(ActAnswer(message=told(decided)), output)
+        async with progress("publishing"):
+            applied = await _carry_out(app, frozenset(key.executable for key in decided))
     tell_left_out(applied)
     if not applied.settled:
-        raise typer.Exit(Exit.TIMEOUT)
-    if applied.left_out:
-        raise typer.Exit(Exit.PARTIAL)
+        return Exit.TIMEOUT
+    return Exit.PARTIAL if applied.left_out else Exit.OK
 
 
-async def _decided(app: App, key: TemplateKey, wish: tuple[str, str], *, undo: bool) -> str:
-    """Write it down; what was decided, for people."""
-    from aicore_sync.app import history as past
-
-    if undo:
-        return f"{key}: " + ("its rollback ends" if await past.undo(app, key) else "was not rolled back")
-    version = (await past.rollback(app, key, *wish)).version
-    return f"{key}: back to {version.version}, commit {version.commit[:12]} of {at(version.at)} UTC"
-
-
-async def _carry_out(app: App, keys: tuple[TemplateKey, ...]) -> Applied:
+async def _carry_out(app: App, executables: frozenset[str]) -> Applied:
     """Do it here, or leave it to the service that holds the lock."""
     from aicore_sync.app.once import Applied, apply_flows
 
     try:
-        return await apply_flows(app, frozenset(key.executable for key in keys), PATIENCE, tell_progress)
+        return await apply_flows(app, executables, PATIENCE, tell_progress)
     except Transient as error:
         if error.reason != "LockHeld":
             raise

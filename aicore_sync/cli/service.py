@@ -21,7 +21,7 @@ from aicore_sync.cli.work import load, masker_of
 from aicore_sync.config import Settings
 from aicore_sync.core.answers import Answer, InfoAnswer, Where
 from aicore_sync.core.errors import Stalled, SyncError, Transient
-from aicore_sync.core.kinds import KIND_OF, ONE
+from aicore_sync.core.kinds import KIND_OF, LIMITED, ONE
 from aicore_sync.core.model import Status
 from aicore_sync.core.statuses import StatusAnswer, statuses_in
 from aicore_sync.telemetry import Masker
@@ -63,7 +63,7 @@ class Service:
         """What there is of a kind; one for what is no list."""
         kind = KIND_OF[model]
         path = f"executions/{where.executions[0]}/trace" if kind == "trace" else kind
-        answer = await self.get(path, **_query(where))
+        answer = await self.get(path, **_query(kind, where))
         if kind in ONE:
             return (self._as(model, answer),)
         return tuple(self._as(model, one) for one in self._as(_Listed, answer).of(kind))
@@ -72,9 +72,9 @@ class Service:
         """Ask for an action; returns the service's sentence about it."""
         return self._as(_Said, await self._post(verb, body)).message
 
-    async def look(self, flow: str) -> tuple[str, datetime]:
-        """Ask for a look at a flow, "" at all: the service's sentence, and from when on a status knows the sources."""
-        answer = self._as(_Looked, await self._post("sync", {"flow": flow}))
+    async def begin(self, verb: str, **body: str) -> tuple[str, datetime]:
+        """Ask for what goes on after the answer: the service's sentence, and from when on a status knows of it."""
+        answer = self._as(_Looked, await self._post(verb, body))
         return answer.message, answer.since
 
     async def lines(self, path: str, **query: str) -> AsyncIterator[str]:
@@ -136,7 +136,7 @@ class _Said(BaseModel):
 
 
 class _Looked(_Said):
-    """And about a look."""
+    """And about one that goes on."""
 
     since: datetime
 
@@ -212,13 +212,15 @@ async def told(config: Path, verb: str, **body: str | bool) -> str:
         return await found.act(verb, **body) if found else ""
 
 
-def _query(where: Where) -> dict[str, str | int | list[str]]:
+def _query(kind: str, where: Where) -> dict[str, str | int | list[str]]:
+    """What the service may be asked about that kind; it refuses what it does not know."""
+    executions = list(where.executions) if kind == "compare" else []
     return {
         "flow": where.flow,
         "environment": where.environment,
-        "limit": where.limit,
+        "limit": where.limit if kind in LIMITED else "",
         "scenario": where.scenario,
-        "execution": list(where.executions),
+        "execution": executions,
     }
 
 

@@ -91,14 +91,14 @@ async def ask(
     said, since = [], []
     async with progress("asking the service"):
         for flow in sorted(flows) or [""]:
-            message, at = await found.look(flow)
+            message, at = await found.begin("sync", flow=flow)
             said.append(message)
             since.append(at)
     if timeout is None or output in (Form.TABLE, Form.WIDE):
         show_act(ActAnswer(message="\n".join(said)), output)
     if timeout is None:
         return Exit.OK
-    return await _settled(found.statuses, _Wish(frozenset(flows), timeout, output), max(since))
+    return await _shown(found.statuses, _Wish(frozenset(flows), timeout, output), max(since))
 
 
 async def _alone(app: App, wish: _Wish) -> Exit:
@@ -144,28 +144,37 @@ def wait(
     async def waited() -> Exit:
         async with service(settings) as found:
             if found:
-                return await _settled(found.statuses, wish)
+                return await _shown(found.statuses, wish)
         if settings is None:
             raise no_configuration()
         from aicore_sync.app.build import BuildOptions, build
         from aicore_sync.app.look import statuses
 
         async with build(settings, BuildOptions(masker=masker, history=False)) as app:
-            return await _settled(lambda: statuses(app, lambda done, total: None), wish)
+            return await _shown(lambda: statuses(app, lambda done, total: None), wish)
 
     raise typer.Exit(asyncio.run(waited()))
 
 
-async def _settled(look: Look, wish: _Wish, since: datetime | None = None) -> Exit:
-    """Until no chosen flow is on its way, each looked at `since` then; what people must do decides the exit code.
+async def _shown(look: Look, wish: _Wish, since: datetime | None = None) -> Exit:
+    """Wait, and print how the flows are then."""
+    rows, in_time = await settled(look, wish.flows, wish.timeout, since)
+    show_statuses(rows, wish.output)
+    return verdict(rows, wish.timeout, in_time=in_time)
 
-    A service that was there at first may be away for a while: it restarts.
+
+async def settled(
+    look: Look, flows: Collection[str], timeout: float, since: datetime | None
+) -> tuple[tuple[Status, ...], bool]:
+    """Until no chosen flow is on its way, each looked at `since` then; the flows, and whether it was in time.
+
+    A service that was there at first may be away for a while: it restarts. Who knows `since` has spoken with it.
     """
     from aicore_sync.app.patience import until
 
-    rows, away = _chosen(joined(await look()), wish.flows), Away(wish.timeout)
+    rows, away = () if since else _chosen(joined(await look()), flows), Away(timeout)
 
-    async def settled() -> bool | None:
+    async def over() -> bool | None:
         nonlocal rows
         try:
             known = await look()
@@ -173,20 +182,16 @@ async def _settled(look: Look, wish: _Wish, since: datetime | None = None) -> Ex
             await away.bear(error)
             return None
         away.over()
-        rows = _chosen(joined(known), wish.flows)
+        rows = _chosen(joined(known), flows)
         stale = {s.key for s in known if since and (s.updated is None or s.updated < since)}
         waits = any(row.health is Health.PROGRESSING or not stale.isdisjoint(_parts(row)) for row in rows)
         return None if waits else True
 
     in_time = False
     with suppress(TimeoutError):
-        async with asyncio.timeout(wish.timeout), progress("waiting"):
-            in_time = await until(settled, LOOK)
-    show_statuses(rows, wish.output)
-    if not in_time:
-        err.print(f"not all are settled after {wish.timeout:g} s")
-        return Exit.TIMEOUT
-    return _verdict(rows)
+        async with asyncio.timeout(timeout), progress("waiting"):
+            in_time = await until(over, LOOK)
+    return rows, in_time
 
 
 def _parts(row: Status) -> set[Key]:
@@ -208,6 +213,14 @@ def name_of(key: Key) -> str:
     if isinstance(key, FlowKey):
         return key.flow
     return key.executable if isinstance(key, TemplateKey) else key.tenant
+
+
+def verdict(rows: Iterable[Status], timeout: float, *, in_time: bool) -> Exit:
+    """How a command ends that has waited for these flows: what people must do decides, or that time ran out."""
+    if not in_time:
+        err.print(f"not all are settled after {timeout:g} s")
+        return Exit.TIMEOUT
+    return _verdict(rows)
 
 
 def _verdict(rows: Iterable[Status]) -> Exit:

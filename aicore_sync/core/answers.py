@@ -190,7 +190,9 @@ class ActAnswer(Answer):
     """What became of something that was asked for."""
 
     message: str = Field(description="One sentence for people")
-    execution: ExecutionAnswer | None = Field(None, description="The run that was started, where it is known")
+    execution: ExecutionAnswer | None = Field(
+        None, description="The run that was started; null where it did not start soon"
+    )
 
 
 class LineAnswer(Answer):

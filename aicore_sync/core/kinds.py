@@ -52,6 +52,10 @@ ONE = frozenset(
     {"trace", "compare", "status", "act", "plan", "gc"}
 )  # these are printed as they are, all others as a list under their name
 
+LIMITED = frozenset(
+    {"configurations", "schedules", "executions", "artifacts", "ticks", "versions"}
+)  # of these a question may ask for so many at most
+
 KIND_OF = {model: kind for kind, model in KINDS.items()}
 
 

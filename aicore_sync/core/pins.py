@@ -77,7 +77,7 @@ def pinned(want: WantTemplate, pin: Pin | None) -> WantTemplate:
     if not want.source.made_elsewhere and want.source.digest(pin.opened) != pin.holds_back:
         return replace(want, lapsed_pin=pin_path(want.key))
     template = _template(want, pin)
-    return replace(want, template=template, holds=(*want.holds, _hold(pin))) if template else want
+    return replace(want, template=template, holds=(*want.holds, _hold(want.key, pin))) if template else want
 
 
 def _template(want: WantTemplate, pin: Pin) -> Template | None:
@@ -91,10 +91,11 @@ def _template(want: WantTemplate, pin: Pin) -> Template | None:
     return Template(file, pin.data, facts, (), facts.source_revision, note)
 
 
-def _hold(pin: Pin) -> Hold:
+def _hold(key: TemplateKey, pin: Pin) -> Hold:
     why = f": {pin.reason}" if pin.reason else ""
     words = f"kept at commit {pin.commit[:12]} by {pin.by} since {pin.at:%Y-%m-%d %H:%M} UTC{why}; "
-    return Hold(Stage.PUBLISH, REASON, words + "ends with the next change of the source", mark=Mark.OFF)
+    ends = f"ends with the next change of the source, or by `aicore-sync rollback {key.executable} --undo`"
+    return Hold(Stage.PUBLISH, REASON, words + ends, mark=Mark.OFF)
 
 
 def _read(data: bytes) -> Pin | None:

@@ -11,7 +11,7 @@ from aicore_sync.core.decisions import Scope
 
 @dataclass(frozen=True)
 class Underway:
-    """A look that was asked for: passes that begin at `since` or later know what the sources hold now."""
+    """What was asked for and goes on: passes that begin at `since` or later know of it, and of the sources."""
 
     message: str
     since: datetime
@@ -28,6 +28,12 @@ class Desk(Protocol):
 
     async def resume(self, by: str, scope: Scope, reason: str) -> str:
         """Take such a suspension back."""
+
+    async def rollback(self, by: str, flow: str, to: str, reason: str) -> Underway:
+        """Keep FLOW, or FLOW@TENANT, at an earlier version; `to` is a commit, "" the version before."""
+
+    async def end_rollback(self, by: str, flow: str) -> Underway:
+        """Publish its source again."""
 
     async def confirm(self, by: str, fingerprint: str) -> str:
         """Allow what waits for a confirmation of this fingerprint."""

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from cli_world import CliWorld, cli_world
 from command_line import Run, runner
-from githosts import git
+from githosts import file_at, git
 
 from aicore_sync.cli.complete import flow_names
 
@@ -89,6 +89,8 @@ def test_apply_beside_a_service_has_it_done_by_the_service(
     assert ended.code == 0, ended.err
     assert "pipeline asked for a look at everything" in ended.out
     assert "alpha" in ended.out
+    (line,) = run("apply", "-o", "json").json()["statuses"]
+    assert (line["key"], line["health"]) == ("alpha/dev", "Healthy")
     monkeypatch.delenv("AICORE_SYNC_TOKEN")
     ended = run("apply")
     assert ended.code == 2
@@ -129,6 +131,44 @@ def test_decisions_and_runs_are_made_in_the_name_of_the_token(run: Run, served: 
     order = [(event["at"], event["id"]) for event in events]
     assert order == sorted(order)
     assert "pipeline" in {event["by"] for event in events}
+
+
+def test_a_rollback_is_the_services_and_waits_until_it_is_live(
+    run: Run, served: tuple[CliWorld, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, _ = served
+
+    def published() -> bytes:
+        return file_at(world.remote, "templates/wt-alpha.yaml") or b""
+
+    def decided() -> str:
+        return git(world.remote, "log", "-1", "--format=%an|%s", "aicore-sync/team", "--", "pinned")
+
+    assert run("sync", "alpha", "--wait", "--timeout", "60").code == 0
+    first = published()
+    world.write("alpha", code="print(2)", configurations=[{"name": "main"}])
+    assert run("sync", "alpha", "--wait", "--timeout", "60").code == 0
+    second = published()
+    ended = run("rollback", "alpha", "--reason", "wrong numbers", "-o", "json")
+    assert ended.code == 0, ended.err
+    assert "pipeline rolled back alpha@t: back to 1.0.0-" in ended.json()["message"]
+    assert published() == first != second
+    assert decided() == "pipeline|pipeline: roll alpha back: wrong numbers"
+    nothing = run("rollback", "alpha", "--to", "0123456")
+    assert (nothing.code, nothing.out) == (2, "")
+    assert "no commit 0123456 among the last" in nothing.said
+    ended = run("rollback", "alpha", "--undo")
+    assert (ended.code, ended.out) == (0, "pipeline: alpha@t: its rollback ends\n"), ended.err
+    assert published() == second
+    assert decided() == "pipeline|pipeline: end the rollback of alpha"
+    events = run("events", "-o", "json").json()["events"]
+    acts = {event["reason"]: event for event in events if event["by"] == "pipeline"}
+    assert {acts[reason]["flow"] for reason in ("RolledBackByHand", "RollbackEnded")} == {"alpha"}
+    monkeypatch.delenv("AICORE_SYNC_TOKEN")  # then it is a file in git, and the service finds it
+    ended = run("rollback", "alpha")
+    assert ended.code == 0, ended.err
+    assert "a running service holds the lock" in ended.said
+    assert run("rollback", "alpha", "--undo").code == 0
 
 
 def test_a_url_is_all_that_is_needed(

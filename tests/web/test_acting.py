@@ -38,6 +38,13 @@ ACTS: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         ("suspend", "pipeline", "churn-train in dev", "quarter end"),
     ),
     ("suspend", {"all": True}, ("suspend", "pipeline", "everything", "")),
+    (
+        "rollback",
+        {"flow": "churn-train@team-a", "to": "4f9d2c1a", "reason": "wrong numbers"},
+        ("rollback", "pipeline", "churn-train@team-a", "4f9d2c1a", "wrong numbers"),
+    ),
+    ("rollback", {"flow": "churn-train"}, ("rollback", "pipeline", "churn-train", "", "")),
+    ("rollback/undo", {"flow": "churn-train"}, ("end_rollback", "pipeline", "churn-train")),
     ("resume", {"environment": "dev"}, ("resume", "pipeline", "environment dev", "")),
     ("confirm", {"fingerprint": "0123456789ab"}, ("confirm", "pipeline", "0123456789ab")),
     (
@@ -54,9 +61,9 @@ async def test_a_token_acts_in_its_name(act: str, body: dict[str, Any], asked: t
     desk = MadeUpDesk()
     async with served(parts(desk=desk)) as client:
         answer = await client.post(f"/api/v1/{act}", json=body, headers=BEARER)
-        said = {"message": f"done: {act}", "by": "pipeline"}
+        said = {"message": f"done: {asked[0]}", "by": "pipeline"}
         assert (answer.status_code, answer.json() | said) == (202, answer.json())
-        assert ("since" in answer.json()) is (act == "sync")
+        assert ("since" in answer.json()) is act.startswith(("sync", "rollback"))
         refused = await client.post(f"/api/v1/{act}", json=body)
         assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
     assert desk.asked == [asked]
@@ -173,6 +180,9 @@ async def test_refusals_keep_their_words_and_reason(error: SyncError, code: int)
         ("suspend", {"flow": "../x"}, "flow"),
         ("confirm", {"fingerprint": "../../x"}, "fingerprint"),
         ("trigger", {}, "flow"),
+        ("rollback", {"to": "4f9d2c1a"}, "flow"),
+        ("rollback", {"flow": "a@b@c"}, "flow"),
+        ("rollback/undo", {"flow": "a", "to": "4f9d2c1a"}, "to"),
         ("stop", {"execution": "a/b"}, "execution"),
     ],
 )

@@ -164,6 +164,12 @@ class MadeUpDesk:
     async def resume(self, by: str, scope: Scope, reason: str) -> str:
         return await self._do("resume", by, scope, reason)
 
+    async def rollback(self, by: str, flow: str, to: str, reason: str) -> Underway:
+        return Underway(await self._do("rollback", by, flow, to, reason), NOW)
+
+    async def end_rollback(self, by: str, flow: str) -> Underway:
+        return Underway(await self._do("end_rollback", by, flow), NOW)
+
     async def confirm(self, by: str, fingerprint: str) -> str:
         return await self._do("confirm", by, fingerprint)
 

@@ -11,11 +11,13 @@ from pydantic import Field, StringConstraints
 from aicore_sync.core.decisions import Scope
 from aicore_sync.core.errors import InvalidInput, Problem
 from aicore_sync.web.api.wire import PREFIX, FlowName, Order, Wire, errors
-from aicore_sync.web.auth import Actor
-from aicore_sync.web.desk import Desk
+from aicore_sync.web.auth import Actor, User
+from aicore_sync.web.desk import Desk, Underway
 
 Reason = Annotated[str, StringConstraints(max_length=300)]
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,64}$")]
+Templates = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,63}(@[a-z0-9-]{1,63})?$")]
+Commit = Annotated[str, StringConstraints(max_length=64)]
 ExecutionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -52,6 +54,20 @@ class Ending(Order):
     environment: FlowName | None = None
 
 
+class Back(Order):
+    """A version to go back to; it holds until the flow's source changes."""
+
+    flow: Templates = Field(description="The executable id, or FLOW@TENANT for its template in one tenant")
+    to: Commit = Field("", description="A commit of `versions`; empty: the version before")
+    reason: Reason = Field("", description="For the people who read it later")
+
+
+class Ahead(Order):
+    """A rollback to end."""
+
+    flow: Templates = Field(description="The executable id, or FLOW@TENANT for its template in one tenant")
+
+
 class Confirmation(Order):
     """What a held-back status names."""
 
@@ -66,13 +82,15 @@ class Answer(Wire):
 
 
 class Look(Answer):
-    """A look that was asked for."""
+    """Something that goes on."""
 
-    since: datetime = Field(description="A status that was updated then or later knows what the sources held")
+    since: datetime = Field(
+        description="A status that was updated then or later knows of it and of the sources"
+    )
 
 
 def act_routes(desk: Desk) -> APIRouter:
-    """POST /api/v1/sync, suspend, resume, confirm, trigger, stop."""
+    """POST /api/v1/sync, suspend, resume, confirm, trigger, stop, rollback and rollback/undo."""
     router = APIRouter(
         prefix=PREFIX, tags=["actions"], responses=errors(400, 401, 403, 404, 409, 413, 422, 503)
     )
@@ -80,8 +98,7 @@ def act_routes(desk: Desk) -> APIRouter:
     @router.post("/sync", status_code=202)
     async def sync(user: Actor, body: About) -> Look:
         """Look at the source and at these flows now, whatever they wait for."""
-        found = await desk.sync(user.name, body.scope)
-        return Look(message=found.message, by=user.name, since=found.since)
+        return _look(user, await desk.sync(user.name, body.scope))
 
     @router.post("/trigger", status_code=202)
     async def trigger(user: Actor, body: Run) -> Answer:
@@ -101,6 +118,7 @@ def act_routes(desk: Desk) -> APIRouter:
         return Answer(message=await desk.confirm(user.name, body.fingerprint), by=user.name)
 
     _decisions(router, desk)
+    _rollbacks(router, desk)
     return router
 
 
@@ -116,6 +134,22 @@ def _decisions(router: APIRouter, desk: Desk) -> None:
         """Take a suspension back; wider and narrower ones stay."""
         message = await desk.resume(user.name, _meant(body), body.reason)
         return Answer(message=message, by=user.name)
+
+
+def _rollbacks(router: APIRouter, desk: Desk) -> None:
+    @router.post("/rollback", status_code=202)
+    async def rollback(user: Actor, body: Back) -> Look:
+        """Publish an earlier version of a flow's template and keep it until the flow's source changes."""
+        return _look(user, await desk.rollback(user.name, body.flow, body.to, body.reason))
+
+    @router.post("/rollback/undo", status_code=202)
+    async def undo(user: Actor, body: Ahead) -> Look:
+        """End a rollback: publish what the source says."""
+        return _look(user, await desk.end_rollback(user.name, body.flow))
+
+
+def _look(user: User, found: Underway) -> Look:
+    return Look(message=found.message, by=user.name, since=found.since)
 
 
 def _meant(body: Decided) -> Scope:
