@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from aicore_sync.core.answers import Answer
 from aicore_sync.core.chronicle import Event
@@ -98,9 +100,16 @@ def status_answer(
     statuses: Iterable[Status], summary: Mapping[Health, int], info: Mapping[str, str]
 ) -> StatusAnswer:
     """The whole answer. Equal statuses give equal answers, whatever their order."""
+    return StatusAnswer.model_validate_json(status_json(statuses, summary, info))
+
+
+def status_json(statuses: Iterable[Status], summary: Mapping[Health, int], info: Mapping[str, str]) -> bytes:
+    """A StatusAnswer as it goes over the wire, without making one: there may be ten thousands of statuses."""
     items = sorted(map(_item, statuses), key=lambda i: (i.kind, i.name, i.environment or "", i.tenant or ""))
-    counts = {health.value: number for health, number in summary.items()}
-    return StatusAnswer(summary=counts, info=dict(info), items=tuple(items))
+    head = {"summary": {health.value: number for health, number in summary.items()}, "info": dict(info)}
+    opened = json.dumps(head, ensure_ascii=False).removesuffix("}").encode()
+    # One by one: other threads get their turn in between.
+    return b'%b, "items": [%b]}' % (opened, b",".join(map(_ITEMS.dump_json, items)))
 
 
 def statuses_in(answer: StatusAnswer) -> tuple[Status, ...]:
@@ -133,28 +142,40 @@ def _key(item: ItemAnswer) -> Key:
     return TemplateKey(item.tenant or "", item.name)
 
 
-def _item(status: Status) -> ItemAnswer:
-    key = status.key
-    name, environment, tenant = "", None, None
+@dataclass(frozen=True)
+class _Item:
+    """An ItemAnswer, of the parts that a status has already."""
+
+    kind: str
+    name: str
+    environment: str | None
+    tenant: str | None
+    health: Health
+    message: str
+    conditions: tuple[Condition, ...]
+    facts: Mapping[str, str]
+    objects: tuple[ObjectRow, ...]
+    updated: datetime | None
+
+
+_ITEMS = TypeAdapter(_Item)
+
+
+def _item(status: Status) -> _Item:
+    kind, name, environment, tenant = _named(status.key)
+    told = (status.health, status.message, status.conditions, status.facts, status.objects, status.updated)
+    return _Item(kind, name, environment, tenant, *told)
+
+
+def _named(key: Key) -> tuple[str, str, str | None, str | None]:
+    """Kind, name, environment and tenant."""
     match key:
         case TemplateKey():
-            kind, name, tenant = "template", key.executable, key.tenant
+            return "template", key.executable, None, key.tenant
         case FlowKey():
-            kind, name, environment = "flow", key.flow, key.environment
+            return "flow", key.flow, key.environment, None
         case TenantKey():
-            kind, tenant = "tenant", key.tenant
-    return ItemAnswer(
-        kind=kind,
-        name=name,
-        environment=environment,
-        tenant=tenant,
-        health=status.health,
-        message=status.message,
-        conditions=tuple(map(condition_answer, status.conditions)),
-        facts=dict(status.facts),
-        objects=tuple(map(object_answer, status.objects)),
-        updated=status.updated,
-    )
+            return "tenant", "", None, key.tenant
 
 
 def condition_answer(of: Condition) -> ConditionAnswer:

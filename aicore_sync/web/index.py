@@ -25,10 +25,14 @@ class Tick:
 
 
 class Index:
-    """Rows of a view. Every call looks whether the view's statuses are still the same objects."""
+    """Rows of a view, with `own` of its own statuses alone.
 
-    def __init__(self, view: View) -> None:
+    Every call looks whether the view's statuses are still the same objects.
+    """
+
+    def __init__(self, view: View, own: bool = False) -> None:
         self._view = view
+        self._own = own
         self._statuses: Sequence[Status] = ()
         self._table = Table()
         self._rows: tuple[Row, ...] = ()
@@ -37,7 +41,7 @@ class Index:
     @property
     def rows(self) -> tuple[Row, ...]:
         """All rows, what needs attention first."""
-        now = self._view.statuses()
+        now = self._view.statuses(self._own)
         changed = [(old, new) for old, new in zip(self._statuses, now, strict=False) if old is not new]
         if len(now) != len(self._statuses) or any(old.key != new.key for old, new in changed):
             self._rows = self._table.show(now)

@@ -47,6 +47,11 @@ class Parts:
         return Index(self.view)
 
     @cached_property
+    def own_index(self) -> Index:
+        """The same without what other replicas work on."""
+        return Index(self.view, own=True)
+
+    @cached_property
     def live(self) -> Live:
         """Tells browsers of changes; `closing` is set before the server stops."""
         return Live(self.view)

@@ -49,7 +49,7 @@ class FlowPage(Wire):
 
 
 Words = Annotated[str, Query(max_length=200)]
-Count = Annotated[int, Query(ge=1, le=500)]
+Count = Annotated[int, Query(ge=1, le=500, alias="perPage")]
 PageNumber = Annotated[int, Query(ge=1, le=1_000_000)]
 
 

@@ -8,11 +8,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
 from aicore_sync.core.answers import InfoAnswer
-from aicore_sync.core.statuses import StatusAnswer, status_answer
+from aicore_sync.core.statuses import StatusAnswer, status_json
 from aicore_sync.web.api.wire import PREFIX, Wire, errors
 from aicore_sync.web.auth import Reader, doorman_of, reading
-from aicore_sync.web.rows import rows, summary
-from aicore_sync.web.view import View
+from aicore_sync.web.parts import Parts
 
 
 class WhoAmI(Wire):
@@ -22,18 +21,18 @@ class WhoAmI(Wire):
     login: bool = Field(description="true: there is a way to log in, and who is logged in may act")
 
 
-def status_routes(view: View) -> APIRouter:
+def status_routes(parts: Parts) -> APIRouter:
     """GET /api/v1/status, /api/v1/info and /api/v1/whoami."""
     router = APIRouter(prefix=PREFIX, tags=["status"], responses=errors(401))
+    view = parts.view
 
     @router.get("/status", dependencies=[Depends(reading)], response_model=StatusAnswer)
     async def status(own: bool = False) -> Response:
         """The newest status of every flow and template; with `own` of those that this replica works on."""
+        summary = (parts.own_index if own else parts.index).summary()
         statuses, info = tuple(view.statuses(own)), dict(view.info())
-        # Seconds of work where there are thousands: not on the event loop that everything else waits for.
-        body = await asyncio.to_thread(
-            lambda: status_answer(statuses, summary(rows(statuses)), info).model_dump_json(by_alias=True)
-        )
+        # Where there are thousands it takes long for the event loop, which everything else waits for.
+        body = await asyncio.to_thread(status_json, statuses, summary, info)
         return Response(body, media_type="application/json")
 
     @router.get("/info")
