@@ -2,7 +2,7 @@
 
 It does what the documentation promises and no more: GET, PUT with compare-and-swap on `resourceVersion`, watches of one
 name that end in time, RBAC by name and verb, times with six digits. Each client has a token of its own, so one of them
-can be cut off while the others go on.
+can be cut off while the others go on. With `tls` it speaks HTTPS.
 
     with lease_api(tmp_path, "shard-0") as api:
         environment = api.environment("replica-a")
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -65,6 +66,7 @@ class LeaseApi:
     version: int = 100
     news: threading.Condition = field(default_factory=threading.Condition)
     silent: set[str] = field(default_factory=set)  # clients that get no answer, neither now nor later
+    revoked: set[str] = field(default_factory=set)  # tokens that count no more
     failing: int = 0  # status that everybody gets
     closing: bool = False
 
@@ -197,7 +199,7 @@ class Handler(BaseHTTPRequestHandler):
         found = PATH.fullmatch(url.path)
         if self.api.failing:
             raise Refused(self.api.failing, "InternalError", "ordered")
-        if not client:
+        if not client or client in self.api.revoked:
             raise Refused(401, "Unauthorized", "Unauthorized")
         if not found:
             raise Refused(404, "NotFound", "the server could not find the requested resource")
@@ -314,10 +316,12 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def lease_api(room: Path, *names: str) -> Iterator[LeaseApi]:
+def lease_api(room: Path, *names: str, tls: ssl.SSLContext | None = None) -> Iterator[LeaseApi]:
     """A server with these Leases; it ends with the block."""
     api = LeaseApi(room)
     server = Server(("127.0.0.1", 0), type("Bound", (Handler,), {"api": api}))
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     api.port = server.server_address[1]
     for name in names:
         api.create(name)

@@ -31,6 +31,7 @@ DEADLINE = 240.0  # on a quiet machine a tenth of it is enough
 TOKEN = "a-token-that-is-long-enough-for-the-window"
 LOGIN = {"Authorization": f"Bearer {TOKEN}"}
 REQUEST = timedelta(seconds=2)  # that one request may take
+SHORT = {"duration": "2s", "renewDeadline": "1500ms", "retry": "200ms"}
 WRITES = re.compile(r"/lm/(executions|configurations|executionSchedules|artifacts)")
 
 
@@ -61,11 +62,13 @@ class Replica:
 
 @dataclass
 class Cluster:
-    """A world with replicas in it."""
+    """A world with replicas in it. `times` are those of their Leases."""
 
     world: World
     api: LeaseApi
     shards: int
+    times: dict[str, str] = field(default_factory=lambda: dict(SHORT))
+    program: Path = EXECUTABLE
     replicas: dict[str, Replica] = field(default_factory=dict)
 
     async def start(self, name: str) -> Replica:
@@ -74,8 +77,7 @@ class Cluster:
         config = yaml.safe_load(self.world.config.read_text())
         port = free_port()
         path = self.world.room / f"config-{name}.yaml"
-        replicas = {"leases": "shard", "shards": self.shards, "address": "127.0.0.1"}
-        replicas |= {"duration": "2s", "renewDeadline": "1500ms", "retry": "200ms"}
+        replicas = {"leases": "shard", "shards": self.shards, "address": "127.0.0.1", **self.times}
         config |= {"cacheDir": f"cache-{name}", "stateDir": f"state-{name}", "replicas": replicas}
         (self.world.room / "token").write_text(TOKEN)
         login = {"required": True, "tokens": [{"name": "anna", "token": {"file": "token"}}]}
@@ -84,7 +86,7 @@ class Cluster:
         environment = {**os.environ, **self.api.environment(name)}
         with log.open("ab") as out:
             process = await asyncio.create_subprocess_exec(
-                str(EXECUTABLE), "run", "-c", str(path), stderr=out, env=environment
+                str(self.program), "run", "-c", str(path), stderr=out, env=environment
             )
         started = self.replicas[name] = Replica(name, process, f"http://127.0.0.1:{port}", log)
         async with httpx.AsyncClient(timeout=5) as http:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ship_objects import DEPLOY, ROOT, VALUES, Object, Objects, comparable, kustomized, rendered, values
+from ship_objects import (
+    DEPLOY,
+    ROOT,
+    VALUES,
+    Object,
+    Objects,
+    by_name,
+    comparable,
+    kustomized,
+    rendered,
+    values,
+)
 
 from aicore_sync.app import service
 from aicore_sync.config import parse_settings, secret_references
@@ -33,6 +47,41 @@ def test_deploy_and_chart_give_the_same_objects(name: str) -> None:
     assert chart.keys() == deploy.keys()
     for key in chart:
         assert deploy[key] == chart[key], key
+
+
+def built(directory: Path) -> Objects:
+    """The objects as kustomize itself makes them, ConfigMaps without the hash in their names."""
+    program = shutil.which("kubectl")
+    if program is None:
+        pytest.skip("kubectl is not installed")
+    command = [program, "kustomize", "--load-restrictor=LoadRestrictionsNone", str(directory)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    text = re.sub(r"\baicore-sync-config-[a-z0-9]{10}\b", "aicore-sync-config", text)
+    return by_name(yaml.safe_load_all(text))
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_kustomize_makes_the_objects_that_are_compared_here(name: str) -> None:
+    assert built(DEPLOY / PLACES[name]) == kustomized(DEPLOY / PLACES[name])
+
+
+def test_an_overlay_with_a_namespace_binds_the_role_to_the_account_in_it(tmp_path: Path) -> None:
+    overlay = {"resources": [os.path.relpath(DEPLOY / "overlays/ha", tmp_path)], "namespace": "ml"}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    objects = built(tmp_path)
+    assert {item["metadata"]["namespace"] for item in objects.values()} == {"ml"}
+    account = workload(objects)["spec"]["template"]["spec"]["serviceAccountName"]
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": "ml"}
+    assert objects["RoleBinding", "aicore-sync"]["subjects"] == [subject]
+
+
+def test_kustomize_finds_the_account_that_the_role_is_bound_to() -> None:
+    """It writes its namespace into subjects that name an account of the build in the namespace `default`."""
+    objects = kustomized(DEPLOY / "overlays/ha")
+    (subject,) = objects["RoleBinding", "aicore-sync"]["subjects"]
+    assert ("ServiceAccount", subject["name"]) in objects
+    assert subject["namespace"] == "default"
+    assert all("namespace" not in item["metadata"] for item in objects.values())
 
 
 @pytest.mark.parametrize("name", PLACES)
