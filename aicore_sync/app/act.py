@@ -24,7 +24,7 @@ from aicore_sync.core.catalog import NOWHERE
 from aicore_sync.core.desired import SeenFlow, WantConfiguration, WantFlow
 from aicore_sync.core.errors import InvalidInput, Stalled, Transient
 from aicore_sync.core.model import FlowKey
-from aicore_sync.core.plan.flows import current_configurations
+from aicore_sync.core.plan.flows import Bound, bound_configurations
 from aicore_sync.core.plan.runs import make_way
 from aicore_sync.core.world import Configuration
 
@@ -142,15 +142,21 @@ async def _ready(app: App, key: FlowKey, configuration: str) -> _Ready:
         listing = ", ".join(names) or "none"
         said = f"has no configuration {name}" if name else "has not exactly one configuration"
         raise Stalled(f"{key} {said}; name one of: {listing} with --configuration", reason="Ambiguous")
-    there = current_configurations(want, seen)
-    if name not in there:
+    there = bound_configurations(want, seen).get(name)
+    return _Ready(app.estate.environment(key.environment), want, seen, _fit(want, there, name), name)
+
+
+def _fit(want: WantFlow, bound: Bound | None, name: str) -> Configuration:
+    """The one in AI Core. Raises Stalled when there is none, or when a run of it would only be stuck."""
+    if bound is None or bound.existing is None:
         waits = [h.message for h in (*want.desire_holds, *want.template_holds)]
         why = f" ({waits[0]})" if waits else ""
-        raise Stalled(
-            f"configuration {name} of {key} is not in AI Core as the source wants it{why}; run `aicore-sync apply`",
-            reason="ConfigurationMissing",
-        )
-    return _Ready(app.estate.environment(key.environment), want, seen, there[name], name)
+        words = f"configuration {name} of {want.key} is not in AI Core as the source wants it{why}; "
+        raise Stalled(words + "run `aicore-sync apply`", reason="ConfigurationMissing")
+    if bound.problems:
+        words = f"configuration {name} of {want.key} does not fit the template that is live: "
+        raise Stalled(words + "; ".join(bound.problems), reason="BindingInvalid")
+    return bound.existing
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ from aicore_sync.core.actions import (
     StopExecution,
     TagExecution,
     UpdateDeployment,
+    Withdraw,
     WriteSecret,
 )
 from aicore_sync.core.desired import Template
@@ -57,6 +58,7 @@ from aicore_sync.core.model import FlowKey, Key, TemplateKey, TenantKey
 from aicore_sync.core.plan.flows import LABEL
 from aicore_sync.core.plan.registration import name_taken, normal_url
 from aicore_sync.core.plan.templates import REFRESH_AGAIN
+from aicore_sync.core.removed import noted_removal
 from aicore_sync.core.report import Outcome
 from aicore_sync.core.template import owner_of
 from aicore_sync.core.wording import describe
@@ -94,7 +96,7 @@ class Applier:
 
     async def _guarded(self, key: Key, action: Action) -> Outcome:
         try:
-            self._branch_of(action, key).lock.ensure_held(self._estate.timings.lock_margin)
+            self._branch_of(key).lock.ensure_held(self._estate.timings.lock_margin)
             await self._perform(action, key)
         except SyncError as error:
             log.warning("action_failed", stage=action.stage, action=describe(action), reason=error.reason)
@@ -102,7 +104,7 @@ class Applier:
         log.info("applied", stage=action.stage, action=describe(action))
         return Outcome(action)
 
-    def _branch_of(self, action: Action, key: Key) -> Branch:
+    def _branch_of(self, key: Key) -> Branch:
         match key:
             case TemplateKey(tenant=tenant) | TenantKey(tenant=tenant):
                 return self._estate.tenants[tenant].branch
@@ -115,8 +117,10 @@ class Applier:
                 await self._publish(action)
             case Retract():
                 self._submit(self._estate.tenants[action.tenant], action.executable, action.file, None)
+            case Withdraw():
+                self._withdraw(action)
             case Remember():
-                await self._remember(action, self._branch_of(action, key))
+                await self._remember(action, self._branch_of(key))
             case Register():
                 await self._register(self._estate.tenants[action.tenant], action.what)
             case Refresh():
@@ -157,9 +161,6 @@ class Applier:
                 f"tenant {tenant.name} has no datastore to put the code package in; set tenants[].datastore",
                 reason="DatastoreMissing",
             )
-        self._memory.submitted[TemplateKey(tenant.name, template.facts.executable)] = (
-            template.facts.template_digest
-        )
         for upload in template.uploads:
             assert tenant.store is not None
             try:
@@ -188,10 +189,32 @@ class Applier:
             title=(template.note if template else "") or executable,
             trailers=tuple(trailers),
         )
+        self._hand_over(tenant, change, template.facts.template_digest if template else "")
+
+    def _withdraw(self, action: Withdraw) -> None:
+        """Proposing what is published proposes nothing; where it is another file by now, neither."""
+        tenant, key = self._estate.tenants[action.tenant], TemplateKey(action.tenant, action.executable)
+        nothing = Change(key, tenant.path, action.file, action.data, lambda there: False, action.executable)
+        self._hand_over(tenant, nothing, "")
+
+    def _hand_over(self, tenant: Tenant, change: Change, digest: str) -> None:
+        assert isinstance(change.key, TemplateKey)
+        self._memory.submitted[change.key] = digest
         tenant.branch.committer.submit(change)
 
     async def _remember(self, action: Remember, branch: Branch) -> None:
         snapshot = await branch.state.write({action.path: action.data}, action.message)
+        self._snapshots.put(("state", branch.home.name), snapshot)
+
+    async def note_removal(self, key: FlowKey, names: frozenset[str]) -> None:
+        """Keep for the next process what was taken away of a flow; a note that cannot be written stops nothing."""
+        branch, now = self._branch_of(key), self._estate.clock()
+        words = f"{key} lost {', '.join(sorted(names))}"
+        try:
+            snapshot = await branch.state.update(lambda files: noted_removal(files, key, names, now), words)
+        except SyncError as error:
+            log.warning("removal_not_noted", reason=error.reason, error=error.message)
+            return
         self._snapshots.put(("state", branch.home.name), snapshot)
 
     async def _register(self, tenant: Tenant, what: Literal["repository", "application"]) -> None:

@@ -209,7 +209,7 @@ class Desire:
             message += unread_words(self.catalog, self._scan, self.sources.errors())
             wait = self._estate.timings.gone_after
             return Hold(Stage.DESIRE, "SourceIncomplete", message, after=wait, mark=Mark.FAIL)
-        await self._recall.removals(self._tenant_of(part), self.catalog.targets)
+        await self._recall.removals(self._tenant_of(part), self._parts)
         needed = timedelta(seconds=self._estate.timings.gone_after)
         if self._presence.missing_for(part) < needed:
             last = self._presence.last_complete

@@ -45,7 +45,7 @@ class Memory:
     settled: dict[Key, WantTemplate | WantFlow] = field(default_factory=dict)  # what has nothing left to do
     submitted: dict[TemplateKey, str] = field(
         default_factory=dict
-    )  # template digest last handed to the committer
+    )  # template digest last handed to the committer, "" for a removal
     push_failures: dict[TemplateKey, PushFailure] = field(default_factory=dict)
     pushed_at: dict[str, datetime] = field(default_factory=dict)  # tenant -> last commit of ours
     refreshed_at: dict[str, datetime] = field(

@@ -192,7 +192,7 @@ class Reconcile:
         plan = plan_flow(want, seen, now)
         self._note_starts(want, seen, plan)
         done = await self._applier.apply(key, plan)
-        self._note_removals(want, seen, done)
+        await self._note_removals(want, seen, done)
         if any(isinstance(o.action, PatchSchedule) and o.action.name in seen.paused for o in done):
             self.recheck(TemplateKey(want.tenant, want.executable))
         status = report_flow(want, seen, plan, done, now)
@@ -213,11 +213,17 @@ class Reconcile:
                 return replace(want, removal=hold)
         return want
 
-    def _note_removals(self, want: WantFlow, seen: SeenFlow, done: Iterable[Outcome]) -> None:
-        """What was taken away because the source no longer has it counts for the brake."""
-        if any(isinstance(o.action, TAKES_AWAY) and not o.error for o in done):
-            for name in vanished(want, seen):
-                self._desire.removed(Part(*want.key, name))
+    async def _note_removals(self, want: WantFlow, seen: SeenFlow, done: Iterable[Outcome]) -> None:
+        """What was taken away because the source no longer has it counts for the brake.
+
+        For who comes after this process it is noted; of a whole flow the commit that removes its template tells.
+        """
+        taken = any(isinstance(o.action, TAKES_AWAY) and not o.error for o in done)
+        names = vanished(want, seen) if taken else frozenset()
+        for name in names:
+            self._desire.removed(Part(*want.key, name))
+        if names and want.key.flow in self._desire.catalog.names():
+            await self._applier.note_removal(want.key, names)
 
     async def _seen_flow(self, want: WantFlow) -> SeenFlow:
         if want.key.environment == NOWHERE:

@@ -20,6 +20,7 @@ from aicore_sync.controller.source import Fetched
 from aicore_sync.core.decisions import Decisions, confirmations, decisions
 from aicore_sync.core.errors import SyncError
 from aicore_sync.core.model import FlowKey, Key, TemplateKey, TenantKey
+from aicore_sync.core.notes import noted_templates
 from aicore_sync.core.parts import Part
 from aicore_sync.git import Published
 
@@ -163,11 +164,11 @@ class Sweep:
         )
 
     async def _keys_of(self, tenant: str) -> frozenset[Key]:
-        keys: set[Key] = {TenantKey(tenant)}
+        keys = frozenset[Key]({TenantKey(tenant)})
         found: set[Part] = set()
         lists, here = self._reader.lists, self._estate.tenants[tenant]
-        for executable in (await lists.owned(here)).keys() | await lists.proposed(here):
-            keys.add(TemplateKey(tenant, executable))
+        published = (await lists.owned(here)).keys() | await lists.proposed(here)
+        keys |= {TemplateKey(tenant, executable) for executable in published}
         for place in self._estate.environments_of(tenant):
             for schedule in (await self._reader.lists.schedules(place)).all:
                 parts = schedule.name.split(".")
@@ -177,7 +178,7 @@ class Sweep:
         keys |= {FlowKey(part.flow, part.place) for part in found}
         found |= {Part(key.executable, str(key)) for key in keys if isinstance(key, TemplateKey)}
         self._parts[tenant] = frozenset(found)
-        return frozenset(keys)
+        return keys | noted_templates((await lists.state(here.branch.home)).files, tenant)
 
     async def _deployed(self, place: Environment) -> frozenset[Part]:
         """Deployments of ours there: what costs money is looked at until it is gone."""

@@ -38,6 +38,17 @@ class Retract:
 
 
 @dataclass(frozen=True)
+class Withdraw:
+    """Take what is proposed for a file out of the open request. `data` is what the published branch holds, if any."""
+
+    stage: ClassVar[Stage] = Stage.PUBLISH
+    tenant: str
+    executable: str
+    file: str
+    data: bytes | None
+
+
+@dataclass(frozen=True)
 class Remember:
     """Keep a fact on the state branch before the step that relies on it; `data` None forgets it."""
 
@@ -270,6 +281,7 @@ class WriteSecret:
 Action = (
     Publish
     | Retract
+    | Withdraw
     | Remember
     | Register
     | Refresh

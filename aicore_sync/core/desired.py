@@ -88,12 +88,14 @@ class Review:
     """What a request of ours proposes for a template's file: the template with this digest, or with "" its removal.
 
     `open` while people have not decided; else they closed the request without merging it. `url` leads to it.
+    `outdated`: it was proposed in place of another file than the one that is there by now, which is a conflict.
     """
 
     file: str
     digest: str
     url: str
     open: bool = True
+    outdated: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ class SeenTemplate:
     executions: int = 0
     refusal: Refusal | None = None
     review: Review | None = None  # None: nothing is proposed for this template
+    conflict: Review | None = None  # what is proposed and cannot be merged any more
     paused: frozenset[str] | None = None  # schedules that we paused for the next template; None: no record
     quota: Quota | None = None  # for a new file only; in use are also places that others wait to fill
     stalest: tuple[str, ...] = ()

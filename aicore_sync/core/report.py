@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aicore_sync.core import model
-from aicore_sync.core.actions import Action, Plan, Publish, Retract
+from aicore_sync.core.actions import Action, Plan, Publish, Retract, Withdraw
 from aicore_sync.core.desired import SeenFlow, SeenTemplate, WantFlow, WantTemplate
 from aicore_sync.core.errors import SyncError, Transient
 from aicore_sync.core.model import Condition, Health, Hold, Mark, ObjectRow, Stage, Status
@@ -50,7 +50,7 @@ def verdict(plan: Plan, done: Sequence[Outcome]) -> model.Verdict:
         )
     if errors:
         return model.Stalled(errors[0].reason)
-    if any(not isinstance(o.action, Publish | Retract) for o in done):
+    if any(not isinstance(o.action, Publish | Retract | Withdraw) for o in done):
         return model.Wait("Applied", 0.0)
     waits = [h for h in plan.holds if h.after is not None]
     if waits:

@@ -27,6 +27,7 @@ from aicore_sync.core.actions import (
     StopExecution,
     TagExecution,
     UpdateDeployment,
+    Withdraw,
     WriteSecret,
 )
 from aicore_sync.core.cron import next_ticks
@@ -45,6 +46,8 @@ def describe(action: Action) -> str:
             return f"publish {template.file} ({template.facts.version}) to {tenant}"
         case Retract(tenant=tenant, file=file):
             return f"retract {file} from {tenant}"
+        case Withdraw(tenant=tenant, file=file):
+            return f"take {file} out of the open request for {tenant}"
         case Remember(message=message):
             return f"note on the state branch: {message}"
         case Register(tenant=tenant, what=what):

@@ -10,6 +10,7 @@ from controller_world import HOURLY, World, world
 
 from aicore_sync.app import App
 from aicore_sync.core.model import Stage, TemplateKey, TenantKey
+from aicore_sync.core.refusals import Refusal
 from aicore_sync.store import EventQuery
 
 
@@ -209,3 +210,36 @@ async def test_manifests_that_lose_what_they_wanted_remove_nothing_until_confirm
 
 async def none_scheduled(w: World) -> bool:
     return not (await w.group()).schedules
+
+
+async def test_what_single_flows_lost_counts_after_a_restart(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.reconcile["maxRemovals"] = 1
+        for name in names(3):
+            w.write(name, schedule=HOURLY)
+        await w.apply()
+        w.write("flow-0")
+        await w.apply()
+        assert len((await w.group()).schedules) == 2
+        w.write("flow-1")
+        w.app = await w.apply()
+        assert "NeedsConfirmation" in w.reasons("flow-1")
+        w.app = None
+        assert len((await w.group()).schedules) == 2
+
+
+async def test_notes_of_templates_that_are_gone_go_too(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.write("alpha")
+        app = await w.apply()
+        refused, paused = Refusal("d1", "no", app.estate.clock()), b'{"schedules": ["team.ghost.main"]}'
+        notes = {"refused/t/ghost.json": refused.encoded(), "paused/t/ghost.json": paused}
+        async with w.service() as app:
+            await w.healthy()
+            state = app.estate.branches["templates"].state
+            await state.write(notes, "left behind")
+
+            async def gone() -> bool:
+                return not notes.keys() & (await state.read()).files.keys()
+
+            await w.seen(gone, "the notes are gone")

@@ -13,10 +13,11 @@ import pytest
 from aicore_sync.controller.memory import Memory
 from aicore_sync.controller.recall import Recall
 from aicore_sync.core.errors import Transient
-from aicore_sync.core.model import FlowKey, TemplateKey
+from aicore_sync.core.model import FlowKey
 from aicore_sync.core.parts import Part
+from aicore_sync.core.removed import noted_removal
 from aicore_sync.core.starts import starts_in
-from aicore_sync.git import Revision
+from aicore_sync.git import Revision, StateSnapshot
 from aicore_sync.git.message import compose
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -44,13 +45,17 @@ class Branch:
     def __init__(self, failures: int = 1) -> None:
         self.asked: list[str] = []
         self.failures = failures
-        self.clone = self
+        self.files: dict[str, bytes] = {}
+        self.clone = self.home = self.state = self
 
     async def revisions(self, path: str, limit: int) -> tuple[Revision, ...]:
         self.asked.append(path)
         if len(self.asked) <= self.failures:
             raise Transient("no answer")
         return COMMITS
+
+    async def read(self) -> StateSnapshot:
+        return StateSnapshot("c0", self.files)
 
 
 async def test_removals_of_the_last_hour_are_read_once_from_our_commits() -> None:
@@ -83,13 +88,32 @@ async def test_a_repository_that_cannot_be_read_stops_its_own_tenant_only() -> N
 async def test_a_template_that_was_put_back_is_not_removed() -> None:
     memory = Memory()
     recall = Recall(estate({"t": Branch(failures=0)}, [NOW]), memory)
-    await recall.removals("t", {TemplateKey("t", "alpha"), TemplateKey("other", "gamma")})
+    await recall.removals("t", {Part("alpha", "alpha@t"), Part("gamma", "gamma@other")})
     assert set(memory.removed) == {Part("gamma")}
+
+
+async def test_schedules_that_flows_lost_within_the_hour_are_on_the_state_branch() -> None:
+    branch, memory, lost = Branch(failures=0), Memory(), frozenset({"schedule main", "schedule late"})
+    for minutes, flow, environment in ((61, "old", "dev"), (9, "alpha", "dev"), (9, "alpha", "elsewhere")):
+        at = NOW - timedelta(minutes=minutes)
+        changes = noted_removal(branch.files, FlowKey(flow, environment), lost, at)
+        branch.files = {path: data for path, data in {**branch.files, **changes}.items() if data is not None}
+    assert sorted(branch.files) == [
+        "removed/dev/alpha.json",
+        "removed/dev/old.json",
+        "removed/elsewhere/alpha.json",
+    ]
+    await Recall(estate({"t": branch}, [NOW]), memory).removals("t", {Part("alpha", "dev", "schedule late")})
+    counted = {part: at for part, at in memory.removed.items() if part.name}
+    assert counted == {Part("alpha", "dev", "schedule main"): NOW - timedelta(minutes=9)}
 
 
 def estate(branches: Mapping[str, Branch], now: list[datetime]) -> Any:
     tenants = {n: SimpleNamespace(name=n, branch=b, path="templates") for n, b in branches.items()}
-    return SimpleNamespace(owner="team", tenants=tenants, clock=lambda: now[0])
+    dev = SimpleNamespace(name="dev")
+    return SimpleNamespace(
+        owner="team", tenants=tenants, clock=lambda: now[0], environments_of=lambda _: [dev]
+    )
 
 
 def run(configuration: str, minutes: float, schedule: str = "") -> Any:

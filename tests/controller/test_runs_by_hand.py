@@ -90,6 +90,9 @@ async def test_what_cannot_be_meant_is_refused_with_words(tmp_path: Path) -> Non
         await w.sandbox.executor(outcome="RUNNING")
         assert await refused(w, Asked("alpha", "default", "one")) == ""
         assert "ConcurrencyHeld" in await refused(w, Asked("alpha", "default", "one"))
+        w.write("alpha", configurations=two, declares=["alpha", "beta"])
+        await w.apply()
+        assert "BindingInvalid" in await refused(w, Asked("alpha", "default", "two"))
         assert len((await w.group()).runs("alpha")) == 1
 
 

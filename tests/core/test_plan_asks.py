@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from run_worlds import KEY, NOW, ago, configuration, run, seen, want
+from run_worlds import KEY, NOW, ago, configuration, live, run, seen, want
 
 from aicore_sync.core.actions import Plan, Remember, StartExecution, StopExecution
 from aicore_sync.core.asks import Ask, ask_path, asks_of
 from aicore_sync.core.desired import RunPolicy, SeenFlow
-from aicore_sync.core.model import FlowKey
+from aicore_sync.core.model import FlowKey, Hold, Mark, Stage
 from aicore_sync.core.plan import plan_flow
+from aicore_sync.core.template import PublishedTemplate
 
 MANUAL = (configuration("c-new", "new", timedelta(days=3), run="manual"),)
 PATH = "asks/dev/churn/x.json"
@@ -51,6 +52,26 @@ def test_concurrency_holds_for_asks_too() -> None:
     assert not plan_flow(want(run="manual", concurrency="forbid"), running, NOW).actions
     (stop,) = plan_flow(want(run="manual", concurrency="replace"), running, NOW).actions
     assert isinstance(stop, StopExecution)
+
+
+NEEDY = replace(live(), parameters={"alpha": None})
+COMING = Hold(Stage.SYNC, "SyncPending", "published, but not proven live yet")
+
+
+def test_a_run_that_the_live_template_does_not_take_is_refused() -> None:
+    plan = planned(START, world=seen(live=NEEDY))
+    assert forgets(plan)
+    assert len(plan.actions) == 1
+    said = [(h.reason, h.mark, "ann" in h.message) for h in plan.holds if h.stage is Stage.EXECUTE]
+    assert said == [("BindingInvalid", Mark.FAIL, True)]
+
+
+@pytest.mark.parametrize("live", [NEEDY, None])
+def test_a_run_waits_for_the_template_that_may_take_its_values(live: PublishedTemplate | None) -> None:
+    world = seen(live=live, asks=(START,), configurations=MANUAL)
+    plan = plan_flow(replace(want(run="manual"), template_holds=(COMING,)), world, NOW)
+    assert not plan.actions
+    assert {h.mark for h in plan.holds} == {Mark.WAIT}
 
 
 def test_ours_is_stopped_and_a_foreign_run_is_not() -> None:

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aicore_sync.core.actions import Publish, Retract
-from aicore_sync.core.desired import PublishedFile, Review, SeenTemplate, Template, WantTemplate
-from aicore_sync.core.model import Mark, TemplateKey
+from aicore_sync.core.actions import Plan, Publish, Retract, Withdraw
+from aicore_sync.core.adoption import Adoption, annotated
+from aicore_sync.core.desired import PublishedFile, Review, ScheduleUse, SeenTemplate, Template, WantTemplate
+from aicore_sync.core.model import Hold, Mark, Stage, TemplateKey
 from aicore_sync.core.plan import plan_template
 from aicore_sync.core.refusals import Refusal
 from aicore_sync.core.template import PublishedTemplate
+from aicore_sync.core.world import Executable, Schedule
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 KEY = TemplateKey("t", "train")
@@ -62,9 +64,68 @@ def test_a_removal_waits_for_its_merge_too() -> None:
 def test_what_was_never_merged_is_withdrawn_while_the_request_is_open() -> None:
     gone = WantTemplate(KEY, gone=True)
     plan = plan_template(gone, SeenTemplate(review=review("new")), NOW)
-    assert plan.actions == (Retract("t", "train", "wt-train.yaml"),)
+    assert plan.actions == (Withdraw("t", "train", "wt-train.yaml", None),)
     assert not plan_template(gone, SeenTemplate(review=review("new"), pending=True), NOW).actions
     assert not plan_template(gone, SeenTemplate(review=review("new", is_open=False)), NOW).actions
+
+
+THEIRS = replace(HERE, ours=False, facts=replace(OLD, owner=""), data=b"theirs")
+ELSEWHERE = Executable("train", "churn", "1")
+GONE = WantTemplate(KEY, gone=True)
+USED = ScheduleUse("dev", Schedule("s-1", "team.train.main", "0 2 * * *", "c-1"), accepted=True)
+
+
+def withdrawn(plan: Plan) -> list[bytes | None]:
+    """What the published branch holds of the files that are taken out of the request."""
+    return [action.data for action in plan.actions if isinstance(action, Withdraw)]
+
+
+@pytest.mark.parametrize(
+    ("want", "seen", "holds"),
+    [
+        (WANT, SeenTemplate(THEIRS, conflict=review("new")), b"theirs"),
+        (GONE, SeenTemplate(THEIRS, conflict=review("new")), b"theirs"),
+        (WANT, SeenTemplate(taken=ELSEWHERE, review=review("new")), None),
+        (GONE, SeenTemplate(conflict=review("new")), None),
+        (GONE, SeenTemplate(HERE, review=review("new"), schedules=(USED,)), b"old"),
+        (GONE, SeenTemplate(HERE, review=review("new"), executions=1), b"old"),
+        (WANT, SeenTemplate(replace(HERE, facts=NEW), review=review("")), b"old"),
+        (WANT, SeenTemplate(replace(HERE, facts=NEW), review=review("older")), b"old"),
+        (WANT, SeenTemplate(replace(HERE, facts=NEW), conflict=review("older")), b"old"),
+    ],
+)
+def test_what_nobody_should_merge_any_more_is_taken_out_of_the_open_request(
+    want: WantTemplate, seen: SeenTemplate, holds: bytes | None
+) -> None:
+    assert withdrawn(plan_template(want, seen, NOW)) == [holds]
+    refused = replace(seen, push_error=Hold(Stage.PUBLISH, "PushRejected", "no", after=60))
+    assert not withdrawn(plan_template(want, refused, NOW))
+    shut = {
+        name: replace(found, open=False) for name in ("review", "conflict") if (found := getattr(seen, name))
+    }
+    assert not withdrawn(plan_template(want, replace(seen, **shut), NOW))
+
+
+def test_a_proposal_stays_while_it_is_not_known_that_the_flow_is_gone() -> None:
+    unsure = replace(GONE, removal=Hold(Stage.PUBLISH, "NeedsConfirmation", "all of them?"))
+    assert not plan_template(unsure, SeenTemplate(HERE, review=review("new")), NOW).actions
+
+
+def test_a_removal_that_cannot_be_pushed_is_not_tried_without_a_pause() -> None:
+    error = Hold(Stage.PUBLISH, "PushRejected", "a hook said no", after=60)
+    assert plan_template(GONE, SeenTemplate(HERE, push_error=error), NOW) == Plan(holds=(error,))
+
+
+def test_annotations_on_a_file_of_people_are_proposed_once() -> None:
+    text = b"kind: WorkflowTemplate\nmetadata: {name: train}\n"
+    file = replace(THEIRS, data=text)
+    want = replace(WANT, adopt=Adoption("wt-train.yaml", frozenset(), on_change=False))
+    (proposes,) = plan_template(want, SeenTemplate(file), NOW).actions
+    assert isinstance(proposes, Publish)
+    assert proposes.template.data == annotated(text, "wt-train.yaml", NEW)
+    plan = plan_template(want, SeenTemplate(file, review=review("old")), NOW)
+    assert not plan.actions
+    assert "AwaitingMerge" in {hold.reason for hold in plan.holds}
 
 
 def test_the_last_good_version_goes_back_through_review() -> None:

@@ -90,12 +90,12 @@ class Lists(GroupLists):
         if (blob.id if blob else None) == here:
             return None
         replaces = found.standing.replaces
-        if replaces is not None and replaces.get(tenant.path, {}).get(name) != here:
-            return None  # proposed for a file that is another one by now: a conflict, to be proposed again
+        outdated = replaces is not None and replaces.get(tenant.path, {}).get(name) != here
         facts = self.read(blob) if blob else None
         if blob and (facts is None or facts.owner != self._estate.owner):
             return None
-        return Review(name, facts.template_digest if facts else "", found.request.url, found.open)
+        digest = facts.template_digest if facts else ""
+        return Review(name, digest, found.request.url, found.open, outdated)
 
     def read(self, blob: Blob) -> PublishedTemplate | None:
         """Facts of a file with the digest of what it really holds: hand edits show."""

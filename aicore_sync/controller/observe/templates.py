@@ -41,6 +41,7 @@ class TemplateReader:
         status = await self._lists.application(tenant)
         state = await self._lists.state(tenant.branch.home)
         uses = await self._uses(want, tenant)
+        review = await self._lists.review(tenant, want.key.executable, published)
         seen = SeenTemplate(
             published=published,
             pending=self._pending(want, tenant, published),
@@ -50,7 +51,8 @@ class TemplateReader:
             synced_blob=await self._synced_blob(tenant, published, status),
             schedules=uses,
             executions=await self._running(want, tenant) if want.gone else 0,
-            review=await self._lists.review(tenant, want.key.executable, published),
+            review=None if review and review.outdated else review,
+            conflict=review if review and review.outdated else None,
             paused=paused(state.files.get(paused_path(want))),
             sync_requested=self._sync_requested(tenant),
             overdue=self._overdue(want),
@@ -66,11 +68,10 @@ class TemplateReader:
         return any(tenant.branch.committer.pending(tenant.path, name) for name in names)
 
     def _push_error(self, want: WantTemplate, uses: Iterable[ScheduleUse]) -> Hold | None:
-        """What the last push failed with, until the next try is due."""
+        """What the last push failed with, until the next try is due: for this content, or in taking something away."""
         failure = self._memory.push_failures.get(want.key)
-        if failure is None or want.template is None:
-            return None
-        if failure.template_digest != want.template.facts.template_digest:
+        wanted = want.template.facts.template_digest if want.template else ""
+        if failure is None or failure.template_digest not in ("", wanted):
             return None
         transient = isinstance(failure.error, Transient)
         timings = self._estate.timings

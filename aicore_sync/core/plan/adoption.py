@@ -23,6 +23,7 @@ from aicore_sync.core.desired import (
     WantTemplate,
 )
 from aicore_sync.core.model import Hold, Mark, Stage
+from aicore_sync.core.plan.review import in_review
 
 _AS_FOUND = "is as it was found; it is taken over with the first change, or without `takeOver: onChange`"
 
@@ -60,6 +61,8 @@ def plan_file(want: WantTemplate, seen: SeenTemplate) -> Plan:
     if seen.pending:
         hold = Hold(Stage.PUBLISH, "PublishPending", "the annotations wait for the next commit", after=10)
         return Plan(holds=(*want.holds, hold))
+    if seen.review and file.facts and seen.review.digest == file.facts.template_digest:
+        return Plan(holds=want.holds) + in_review(seen.review)
     data = annotated(file.data, file.file, template.facts)
     marked = replace(template, file=file.file, data=data, uploads=(), note=f"adopt {file.file}")
     return Plan((Publish(want.key.tenant, marked, adopt=True),), want.holds)

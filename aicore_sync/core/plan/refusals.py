@@ -100,6 +100,8 @@ def _put_back(want: WantTemplate, refusal: Refusal, seen: SeenTemplate) -> Plan:
         return Plan(
             holds=(hold, Hold(Stage.PUBLISH, "PublishPending", "the last good version goes back", after=10))
         )
+    if seen.push_error:
+        return Plan(holds=(hold, seen.push_error))
     if seen.review and seen.review.digest != refusal.template_digest:
         return Plan(holds=(hold, *in_review(seen.review).holds))
     if refusal.previous is None:

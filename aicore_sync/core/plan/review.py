@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aicore_sync.core.actions import Plan
-from aicore_sync.core.desired import Review
+from aicore_sync.core.actions import Plan, Withdraw
+from aicore_sync.core.desired import Review, SeenTemplate, WantTemplate
 from aicore_sync.core.model import Hold, Mark, Stage
 
 LOOK_AGAIN = 10.0  # seconds; a merge wakes nobody by itself
@@ -19,3 +19,12 @@ def in_review(review: Review) -> Plan:
         "reopen the request, or delete its branch to have it proposed anew"
     )
     return Plan(holds=(Hold(Stage.PUBLISH, "RequestClosed", message, after=LOOK_AGAIN, mark=Mark.FAIL),))
+
+
+def withdrawal(want: WantTemplate, seen: SeenTemplate) -> Plan:
+    """What an open request proposes for a template, and nobody should merge any more, is taken out of it."""
+    review, file = seen.review or seen.conflict, seen.published
+    if review is None or not review.open or seen.pending or seen.push_error:
+        return Plan()
+    data = file.data if file and file.file == review.file else None
+    return Plan((Withdraw(want.key.tenant, want.key.executable, review.file, data),))

@@ -13,7 +13,7 @@ from aicore_sync.core.model import Hold, Mark, Stage
 from aicore_sync.core.plan.adoption import adoptable, plan_file
 from aicore_sync.core.plan.refusals import failure, not_taken, passes, refuse, standing, while_refused
 from aicore_sync.core.plan.registration import plan_registration, shared_source
-from aicore_sync.core.plan.review import in_review
+from aicore_sync.core.plan.review import in_review, withdrawal
 from aicore_sync.core.refusals import refusal_path
 from aicore_sync.core.template import PublishedTemplate
 from aicore_sync.core.world import ApplicationStatus, Executable
@@ -26,7 +26,8 @@ def plan_template(want: WantTemplate, seen: SeenTemplate, now: datetime) -> Plan
     if seen.published and not seen.published.ours and adoptable(want, seen.published):
         return plan_file(want, seen) + _sync(want, seen, now)
     if seen.published and not seen.published.ours and (want.template or want.gone):
-        return Plan(holds=(_contested(seen.published),) if want.template else ())
+        contested = Plan(holds=(_contested(seen.published),) if want.template else ())
+        return contested + withdrawal(want, seen) + (_forget_notes(want, seen) if want.gone else Plan())
     if want.gone:
         return _retract(want, seen)
     todo = _publish(want, seen, now) + _forget_pauses(want, seen)
@@ -100,26 +101,34 @@ def _retract(want: WantTemplate, seen: SeenTemplate) -> Plan:
         return _withdraw(want, seen)
     if want.removal:
         return Plan(holds=(want.removal,))
-    if seen.schedules:
-        names = ", ".join(sorted(use.schedule.name for use in seen.schedules))
-        return _hold("StillScheduled", f"the file stays until these schedules are gone: {names}", after=5)
-    if seen.executions:
-        return _hold(
-            "StillRunning",
-            f"the file stays until {seen.executions} running execution(s) or deployment(s) end",
-            after=60,
-        )
+    used = _in_use(seen)
+    if used:
+        return used + (withdrawal(want, seen) if seen.review and seen.review.digest else Plan())
     if seen.pending:
         return _hold("PublishPending", "the removal waits for the next commit", after=10)
+    if seen.push_error:
+        return Plan(holds=(seen.push_error,))
     if seen.review and not seen.review.digest:
         return in_review(seen.review)
     return Plan(actions=(Retract(want.key.tenant, want.key.executable, file.file),))
 
 
+def _in_use(seen: SeenTemplate) -> Plan:
+    """What still runs the template."""
+    if seen.schedules:
+        names = ", ".join(sorted(use.schedule.name for use in seen.schedules))
+        return _hold("StillScheduled", f"the file stays until these schedules are gone: {names}", after=5)
+    if seen.executions:
+        words = f"the file stays until {seen.executions} running execution(s) or deployment(s) end"
+        return _hold("StillRunning", words, after=60)
+    return Plan()
+
+
 def _withdraw(want: WantTemplate, seen: SeenTemplate) -> Plan:
     """What was proposed and never merged is taken out of the open request."""
-    if seen.review and seen.review.open and seen.review.digest and not seen.pending:
-        return Plan(actions=(Retract(want.key.tenant, want.key.executable, seen.review.file),))
+    withdrawn = withdrawal(want, seen)
+    if withdrawn or seen.push_error:
+        return withdrawn or Plan(holds=(seen.push_error,) if seen.push_error else ())
     # The executable goes with the next sync: ask for that once, instead of leaving it to AI Core's own rhythm.
     listed = seen.application is not None and seen.application.resource(want.key.executable) is not None
     refresh = (Refresh(want.key.tenant),) if listed and seen.sync_requested is None else ()
@@ -146,14 +155,15 @@ def _publish(want: WantTemplate, seen: SeenTemplate, now: datetime) -> Plan:
     firing = [use for use in seen.schedules if not use.accepted and use.schedule.status == "ACTIVE"]
     if published and not _emptied(want, seen):
         # Somebody else may have published it, or set a schedule ACTIVE meanwhile: it is not live yet.
-        return notes + (Plan() if proven_live(seen) else _pauses(want, seen, firing)) + _forget(want, seen)
+        todo = Plan() if proven_live(seen) else _pauses(want, seen, firing)
+        return notes + todo + _forget(want, seen) + withdrawal(want, seen)
     held = _held(want, seen)
     if held:
         return notes + Plan(holds=held)
     if seen.pending:
         return notes + _hold("PublishPending", "handed over, waits for the next commit", after=10)
     if seen.taken:
-        return notes + _taken(seen.taken)
+        return notes + _taken(seen.taken) + withdrawal(want, seen)
     if seen.review and seen.review.digest == template.facts.template_digest:
         # A request that was reopened. What a person sets ACTIVE during a review is left alone.
         late = [use for use in firing if use.schedule.name not in (seen.paused or ())]
