@@ -1,12 +1,13 @@
 """What a settled round costs: requests, CPU and memory, for many tenants with many resource groups.
 
-usage: python bench/scale.py [--cells 2x1 2x5 2x20 20x1 20x5 200x1] [--templates 50] [--rounds 3] [--old 10000]
+usage: python bench/scale.py [--cells 2x1 2x5 ... 200x20] [--templates 50] [--rounds 3] [--old 10000]
 
 A cell `20x5` is 20 tenants with 5 resource groups each: every template is in all groups of its tenant, with a
 configuration and a schedule in each, and has a scenario of its own. `--old` are configurations of ours that nothing
-wants any more, in the first group of each tenant. Git and the sandbox are real and on loopback; the service's clock is
-moved by three minutes for each round. Every cell has a process of its own, so that memory is that of the cell. CPU
-counts the service with the git that it starts, not the sandbox.
+wants any more, in the first group of each tenant. Git and the sandbox are real and on loopback, and begin with all of
+this in place: it is checked that the service writes nothing. Its clock is moved by three minutes for each round. Every
+cell has a process of its own, so that memory is that of the cell. CPU counts the service with the git that it starts,
+not the sandbox.
 """
 
 from __future__ import annotations
@@ -30,17 +31,22 @@ from typing import Any
 import httpx
 import yaml
 
-from aicore_sync.aicore import AICore, ClientOptions, parse_service_key
-from aicore_sync.app import App, BuildOptions, Clock, apply_once, build, release_locks, take_locks
+from aicore_sync.aicore import AICore, ClientOptions, GitCredentials, parse_service_key
+from aicore_sync.app import App, BuildOptions, Clock, build, release_locks, take_locks
 from aicore_sync.app.tasks import background
 from aicore_sync.config import load_settings
 from aicore_sync.core.model import Health, Key
-from aicore_sync.core.world import Configuration
+from aicore_sync.core.plan import configuration_hash, configuration_name, schedule_name
+from aicore_sync.core.world import Repository
 from aicore_sync.telemetry import Masker, configure_logging
 
 ROUND = timedelta(seconds=180)
-APPLY_WITHIN = 3600.0
-CELLS = ["2x1", "2x5", "2x20", "20x1", "20x5", "200x1"]
+CELLS = ["2x1", "2x5", "2x20", "20x1", "20x5", "20x20", "200x1", "200x5", "200x20"]
+CRON = "0 3 1 1 *"
+VALUES = {"alpha": "1"}
+LONGEST_LINE = 2**24  # the keys of all tenants
+LONG_AGO = "2024-01-01T00:00:00Z"
+PUT_IN_PLACE = {"/v2/admin/repositories", "/v2/admin/applications", "/oauth/token"}
 
 
 @dataclass
@@ -58,6 +64,10 @@ class Cell:
     def keys(self) -> int:
         """Templates, and flows in environments."""
         return self.tenants * self.templates * (1 + self.groups)
+
+    @property
+    def group_names(self) -> list[str]:
+        return [f"group-{number}" for number in range(self.groups)]
 
     @property
     def clock(self) -> Clock:
@@ -101,24 +111,19 @@ def row(m: dict[str, Any]) -> str:
 
 
 async def measure(cell: Cell, rounds: int) -> dict[str, Any]:
-    """Set everything up, look twice, then measure."""
+    """Put everything in place, look twice, then measure."""
     masker = Masker()
     configure_logging("error", "json", masker=masker)
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         ready = await stack.enter_async_context(sandbox(cell))
-        admin = await stack.enter_async_context(httpx.AsyncClient(base_url=ready["url"], timeout=60))
-        settings = load_settings(await prepare(cell, ready), {})
+        admin = await stack.enter_async_context(httpx.AsyncClient(base_url=ready["url"], timeout=3600))
+        settings = load_settings(prepare(cell, ready), {})
         options = BuildOptions(history=False, masker=masker, clock=cell.clock)
-        async with build(settings, options) as app:
-            if not (await apply_once(app, APPLY_WITHIN)).settled:
-                raise SystemExit("\n".join(f"{s.key} {s.health}: {s.message}" for s in app.board.all()))
-        for tenant, key in ready["serviceKeys"].items():
-            if cell.old:
-                await create_old(key, f"{tenant}-flow-0", cell.old)
         app = await stack.enter_async_context(build(settings, options))
-        await take_locks(app)
         await app.read_sources()
+        await settle(cell, app, ready, admin)
+        await take_locks(app)
         stop = asyncio.Event()
         async with background(app.sweep.run()):
             loop = asyncio.create_task(app.loop.run(stop))
@@ -128,24 +133,35 @@ async def measure(cell: Cell, rounds: int) -> dict[str, Any]:
             for _ in range(rounds):
                 await one_round(cell, app)
             spent = cpu_seconds() - cpu
-            made = await requests(admin, since)
+            everything = await requests(admin, 0)
+            made = everything[since:]
             stop.set()
             await loop
         await release_locks(app)
-    assert all(one["method"] == "GET" for one in made), "a settled round writes nothing"
+    assert_read_only(everything)
     grouped = [one for one in made if one["resourceGroup"] not in (None, "*")]
     figures = {"tenants": cell.tenants, "groups": cell.groups, "keys": cell.keys, "setup": setup}
     counts = {"requests": len(made), "in_groups": len(grouped), "in_tenants": len(made) - len(grouped)}
     return figures | {k: n / rounds for k, n in counts.items()} | {"cpu": spent / rounds, "rss": rss()}
 
 
+def assert_read_only(made: list[dict[str, Any]]) -> None:
+    """Nothing was written but what put the world in place: it was settled, and a settled round writes nothing."""
+    writes = {one["path"] for one in made if one["method"] != "GET"}
+    assert all(path in PUT_IN_PLACE or path.startswith("/sandbox/") for path in writes), writes
+
+
 async def one_round(cell: Cell, app: App) -> None:
     """Three minutes later everything is looked at once."""
     cell.ahead += ROUND
     began = app.estate.clock()
+    await app.desire.rescan()
     app.sweep.ask()
-    while not all(looked_at(app, key, began) for key in app.desire.keys()):  # noqa: SIM118  not a mapping
+    left = list(app.desire.keys())
+    while left:
         await asyncio.sleep(0.5)  # looking after every pass would cost more than the passes
+        while left and looked_at(app, left[-1], began):
+            left.pop()
     await app.loop.rested()
     statuses = app.board.all()
     unwell = [s.message for s in statuses if s.health is not Health.HEALTHY]
@@ -202,7 +218,9 @@ async def sandbox(cell: Cell) -> AsyncIterator[dict[str, Any]]:
         str(max(50, cell.templates)),
     ]
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=asyncio.subprocess.DEVNULL)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, limit=LONGEST_LINE
+    )
     try:
         assert process.stdout
         yield json.loads(await process.stdout.readline())
@@ -211,8 +229,8 @@ async def sandbox(cell: Cell) -> AsyncIterator[dict[str, Any]]:
         await process.wait()
 
 
-async def prepare(cell: Cell, ready: dict[str, Any]) -> Path:
-    """Resource groups, flows and the configuration; returns the configuration's path."""
+def prepare(cell: Cell, ready: dict[str, Any]) -> Path:
+    """Flows and the configuration; returns the configuration's path."""
     (cell.room / "password").write_text(ready["git"]["password"])
     tenants, environments = [], []
     for number in range(cell.tenants):
@@ -222,12 +240,10 @@ async def prepare(cell: Cell, ready: dict[str, Any]) -> Path:
         key = {"serviceKey": {"file": f"{name}.json"}, "repository": "templates"}
         store = {"datastore": {"root": "s3://nowhere/metaflow"}}
         tenants.append({"name": name, "application": place} | key | store)
-        groups = [f"group-{g}" for g in range(cell.groups)]
-        environments += [{"name": f"{name}-{g}", "tenant": name, "resourceGroup": g} for g in groups]
-        await create_groups(ready["serviceKeys"][name], groups)
-        places = [f"{name}-{g}" for g in groups]
+        places = {f"{name}-{group}": group for group in cell.group_names}
+        environments += [{"name": n, "tenant": name, "resourceGroup": g} for n, g in places.items()]
         for at in range(cell.templates):
-            write_flow(cell.room / "flows" / name / f"flow-{at}", f"{name}-flow-{at}", places)
+            write_flow(cell.room / "flows" / name / f"flow-{at}", f"{name}-flow-{at}", list(places))
     login = {"username": ready["git"]["username"], "password": {"file": "password"}}
     repository = {"name": "templates", "url": f"{ready['git']['url']}/templates.git", "credentials": login}
     document = {
@@ -245,21 +261,64 @@ async def prepare(cell: Cell, ready: dict[str, Any]) -> Path:
     return path
 
 
-async def create_groups(service_key: dict[str, Any], groups: list[str]) -> None:
-    key = parse_service_key(json.dumps(service_key), "sandbox")
-    async with AICore(ClientOptions(), lambda: key, clock=time.monotonic, rng=Random(1)) as client:
-        for group in groups:
-            await client.resource_groups.create(group, {})
+# --- the settled state, put in place instead of reached: the service finds nothing to do ---
 
 
-async def create_old(service_key: dict[str, Any], flow: str, count: int) -> None:
-    """What earlier contents have left behind in the first group: AI Core deletes no configuration."""
+async def settle(cell: Cell, app: App, ready: dict[str, Any], admin: httpx.AsyncClient) -> None:
+    """Publish what the service would publish, have AI Core sync it, and fill its resource groups."""
+    files: dict[str, bytes] = {}
+    for key, target in app.desire.catalog.targets.items():
+        template = (await app.desire.make(target)).template
+        files[f"templates/{key.tenant}/{template.file}"] = template.data
+    commit(cell.room / "git" / "templates.git", files)
+    login = GitCredentials(ready["git"]["username"], ready["git"]["password"])
+    for number in range(cell.tenants):
+        name = f"t{number}"
+        async with client_of(ready["serviceKeys"][name]) as client:
+            wanted = app.estate.tenants[name].wanted_application
+            await client.repositories.create(Repository("templates", wanted.repository_url), login)
+            await client.applications.create(wanted)
+        (await admin.post("/sandbox/sync", params={"tenant": name})).raise_for_status()
+        groups = [filled(cell, name, at) for at in range(cell.groups)]
+        (await admin.post(f"/sandbox/tenants/{name}/groups", json=groups)).raise_for_status()
+
+
+def client_of(service_key: dict[str, Any]) -> AICore:
     key = parse_service_key(json.dumps(service_key), "sandbox")
-    async with AICore(ClientOptions(), lambda: key, clock=time.monotonic, rng=Random(1)) as client:
-        for number in range(count):
-            name = f"bench.{flow}.main.{number:012x}"
-            one = Configuration("", name, flow, flow, {"alpha": f"old {number}"})
-            await client.group("group-0").configurations.create(one)
+    return AICore(ClientOptions(), lambda: key, clock=time.monotonic, rng=Random(1))
+
+
+def commit(repository: Path, files: dict[str, bytes]) -> None:
+    """One commit on the branch main of a bare repository."""
+    parts = [b"commit refs/heads/main\ncommitter bench <bench@example.com> 1700000000 +0000\ndata 0\n"]
+    for path, data in files.items():
+        parts.append(b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data))
+    command = ["git", "-C", str(repository), "fast-import", "--quiet"]
+    subprocess.run(command, input=b"".join(parts), check=True)
+
+
+def filled(cell: Cell, tenant: str, at: int) -> dict[str, Any]:
+    """A resource group with a configuration and a schedule of each template; the first one with old ones too."""
+    group, made = cell.group_names[at], {"createdAt": LONG_AGO, "modifiedAt": LONG_AGO}
+    configurations, schedules = {}, {}
+    for number in range(cell.templates):
+        flow, one = f"{tenant}-flow-{number}", f"{tenant}-{at}-{number}"
+        digest = configuration_hash(flow, flow, VALUES, {}, "")
+        name = configuration_name("bench", flow, "main", digest)
+        configurations[one] = configuration(one, name, flow, VALUES["alpha"])
+        plan = {"name": schedule_name("bench", flow, "main"), "cron": CRON, "configurationId": one}
+        schedules[one] = {"id": one, "start": LONG_AGO} | plan | made
+    for number in range(0 if at else cell.old):
+        flow, one = f"{tenant}-flow-0", f"{tenant}-old-{number}"
+        configurations[one] = configuration(one, f"bench.{flow}.main.{number:012x}", flow, f"old {number}")
+    content = {"configurations": configurations, "schedules": schedules}
+    return {"resourceGroupId": group, "createdAt": LONG_AGO} | content
+
+
+def configuration(identity: str, name: str, flow: str, value: str) -> dict[str, Any]:
+    bindings = [{"key": "alpha", "value": value}]
+    place = {"executableId": flow, "scenarioId": flow, "createdAt": LONG_AGO}
+    return {"id": identity, "name": name, "parameterBindings": bindings} | place
 
 
 def write_flow(directory: Path, name: str, environments: list[str]) -> None:
@@ -276,7 +335,7 @@ def write_flow(directory: Path, name: str, environments: list[str]) -> None:
     spec = {"entrypoint": "main", "arguments": {"parameters": [{"name": "alpha"}]}, "templates": [main_]}
     template = {"apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowTemplate", "spec": spec}
     template["metadata"] = {"name": name, "labels": labels, "annotations": names}
-    schedule = {"name": "main", "parameters": {"alpha": "1"}, "schedule": {"cron": "0 3 1 1 *"}}
+    schedule: dict[str, Any] = {"name": "main", "parameters": VALUES, "schedule": {"cron": CRON}}
     manifest = {"template": "template.yaml", "version": "1", "scenario": {"id": name, "name": "Bench"}}
     manifest |= {
         "executable": {"id": name, "name": name},

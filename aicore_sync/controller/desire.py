@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from aicore_sync.controller.elsewhere import Elsewhere
 from aicore_sync.controller.estate import Estate
 from aicore_sync.controller.jobs import Place
 from aicore_sync.controller.memory import Memory, TemplateState
@@ -52,9 +53,7 @@ class Desire:
         self._described: dict[str, str] = {}  # manifest file -> the flow that it last described
         self.catalog = Catalog()
         self.revisions: dict[str, str] = {}  # source -> the commit that the catalog is of
-        self.elsewhere: frozenset[str] = frozenset()  # flows that git or AI Core still know
-        self.remains: frozenset[Part] = frozenset()  # what git or AI Core still hold of flows
-        self.confirmed: frozenset[str] = frozenset()  # fingerprints that people confirmed
+        self.elsewhere = Elsewhere()
         self.fixed = False  # a person confirmed what is there: nothing newer is taken instead
 
     async def rescan(self) -> frozenset[Key]:
@@ -129,12 +128,11 @@ class Desire:
 
     def _homeless(self, found: Catalog) -> frozenset[str]:
         """Flows whose file cannot be read and that have no other key: nobody else would show what is wrong."""
-        return frozenset(found.broken) - self.elsewhere - self._targeted
+        return frozenset(found.broken) - self.elsewhere.all.flows - self._targeted
 
     def flow_count(self) -> int:
         """How many flows there are, in the source or elsewhere."""
-        here = self.catalog.names()
-        return len(here) + len(self.elsewhere - here)
+        return self.elsewhere.flow_count(self.catalog.names())
 
     # --- templates ---
 
@@ -231,8 +229,9 @@ class Desire:
     def removal_brake(self, part: Part) -> Hold | None:
         """Many removals at once, or all, wait for a confirmation that names exactly them."""
         lost = frozenset(p for p in self._presence.missing_since if p.place)
-        flows = Inhabitants(self._parts, self._unforced(self.remains), self._unforced(lost))
-        confirmed = self.confirmed | self._memory.confirmed
+        there = self.elsewhere.all
+        flows = Inhabitants(self._parts, self._unforced(there.parts), self._unforced(lost))
+        confirmed = there.confirmed | self._memory.confirmed
         return self._removals.brake(part, flows, confirmed, self._estate.clock())
 
     def _unforced(self, found: frozenset[Part]) -> frozenset[Part]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -141,7 +142,14 @@ class Estate:
 
     def environments_of(self, tenant: str) -> tuple[Environment, ...]:
         """All environments of a tenant."""
-        return tuple(e for e in self.environments.values() if e.tenant == tenant)
+        return self._places.get(tenant, ())
+
+    @cached_property
+    def _places(self) -> Mapping[str, tuple[Environment, ...]]:
+        found: dict[str, list[Environment]] = {}
+        for place in self.environments.values():
+            found.setdefault(place.tenant, []).append(place)
+        return {tenant: tuple(places) for tenant, places in found.items()}
 
     def lane(self, key: Key) -> str:
         """The tenant that a key's pass talks to; "" for flows that no environment targets."""

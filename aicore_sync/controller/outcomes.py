@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from aicore_sync.controller.recent import Recent
 from aicore_sync.core.errors import InvalidInput, Stalled
 from aicore_sync.render import RenderFailed
 
 AGAIN = 900.0  # seconds until a failure is tried again that the inputs alone do not explain
-_MOST = 2000
 
 T = TypeVar("T")
 
@@ -20,21 +20,19 @@ class Outcomes(Generic[T]):
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._known: dict[str, tuple[T | Stalled, float]] = {}
+        self._known = Recent[str, tuple[T | Stalled, float]](clock)
 
     def get(self, digest: str) -> T | Stalled | None:
         """None when it is not known, or not any more."""
-        outcome, until = self._known.get(digest, (None, math.inf))
+        outcome, until = self._known.get(digest) or (None, math.inf)
         return outcome if self._clock() < until else None
 
     def put(self, digest: str, outcome: T | Stalled) -> None:
-        if len(self._known) > _MOST:
-            self._known.clear()
         lasts = not isinstance(outcome, Stalled) or _made_of_inputs(outcome)
-        self._known[digest] = (outcome, math.inf if lasts else self._clock() + AGAIN)
+        self._known.put(digest, (outcome, math.inf if lasts else self._clock() + AGAIN))
 
     def forget(self, digest: str) -> None:
-        self._known.pop(digest, None)
+        self._known.pop(digest)
 
 
 def _made_of_inputs(error: Stalled) -> bool:

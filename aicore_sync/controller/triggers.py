@@ -12,6 +12,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from aicore_sync.controller.desire import Desire
+from aicore_sync.controller.elsewhere import Known
 from aicore_sync.controller.estate import Environment, Estate, Home
 from aicore_sync.controller.memory import Memory, PushFailure
 from aicore_sync.controller.observe import Reader
@@ -101,8 +102,6 @@ class Sweep:
         self._asked = asyncio.Event()
         self._due = {name: asyncio.Event() for name in estate.tenants}
         self._found: dict[str, frozenset[Key]] = {}
-        self._parts: dict[str, frozenset[Part]] = {}
-        self._confirmed: dict[str, frozenset[str]] = {}
         self.concerns: Callable[[str], bool] = lambda branch: True  # by the name of the repository
         self.unread: dict[str, SyncError] = {}  # tenants that could not be read the last time
 
@@ -130,7 +129,8 @@ class Sweep:
                 continue
             try:
                 await self._read(tenant)
-                self._add_all(self._found.get(tenant, frozenset()) - self._desire.keys())
+                here, found = self._desire.catalog, self._found.get(tenant, frozenset())
+                self._add_all(frozenset(k for k in found if k not in here.targets and k not in here.flows))
             except Exception:
                 log.exception("sweep_failed", tenant=tenant)
 
@@ -147,23 +147,21 @@ class Sweep:
     async def _read(self, tenant: str) -> None:
         """One tenant; what cannot be read hides nothing of the others."""
         try:
-            self._found[tenant] = await self._keys_of(tenant)
+            keys, parts = await self._known(tenant)
             state = await self._reader.lists.state(self._estate.tenants[tenant].branch.home)
-            self._confirmed[tenant] = confirmations(state.files, self._estate.clock())
+            self._found[tenant] = keys | noted_templates(state.files, tenant)
+            flows = frozenset(self._flow_of(key) for key in keys if not isinstance(key, TenantKey))
+            confirmed = confirmations(state.files, self._estate.clock())
+            self._desire.elsewhere.tell(tenant, Known(flows, parts, confirmed))
             self.unread.pop(tenant, None)
             with suppress(SyncError):  # for people only
                 await self._reader.lists.quotas(self._estate.tenants[tenant], QUOTA_AGE)
         except SyncError as error:
             self.unread[tenant] = error
             log.warning("sweep_incomplete", tenant=tenant, reason=error.reason, error=error.message)
-        self._desire.confirmed = frozenset[str]().union(*self._confirmed.values())
-        self._desire.remains = frozenset[Part]().union(*self._parts.values())
-        found = frozenset[Key]().union(*self._found.values())
-        self._desire.elsewhere = frozenset(
-            self._flow_of(key) for key in found if not isinstance(key, TenantKey)
-        )
 
-    async def _keys_of(self, tenant: str) -> frozenset[Key]:
+    async def _known(self, tenant: str) -> tuple[frozenset[Key], frozenset[Part]]:
+        """Keys that git or AI Core know, and what they hold of flows."""
         keys = frozenset[Key]({TenantKey(tenant)})
         found: set[Part] = set()
         lists, here = self._reader.lists, self._estate.tenants[tenant]
@@ -177,8 +175,7 @@ class Sweep:
             found |= await self._deployed(place)
         keys |= {FlowKey(part.flow, part.place) for part in found}
         found |= {Part(key.executable, str(key)) for key in keys if isinstance(key, TemplateKey)}
-        self._parts[tenant] = frozenset(found)
-        return keys | noted_templates((await lists.state(here.branch.home)).files, tenant)
+        return keys, frozenset(found)
 
     async def _deployed(self, place: Environment) -> frozenset[Part]:
         """Deployments of ours there: what costs money is looked at until it is gone."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from aicore_sync.core.desired import SeenFlow, WantFlow
 from aicore_sync.core.model import ObjectRow
 from aicore_sync.core.plan.origin import origin
-from aicore_sync.core.world import Deployment, Execution
+from aicore_sync.core.world import Configuration, Deployment, Execution
+
+NEWEST = (
+    20  # runs, and configurations that nothing uses: AI Core deletes none, and a row for each would never end
+)
 
 
 def objects(want: WantFlow, seen: SeenFlow) -> tuple[ObjectRow, ...]:
-    """Schedules, configurations, artifacts, deployments, and the newest executions."""
+    """Schedules, artifacts, deployments, configurations in use, and the newest executions and configurations."""
     rows = [ObjectRow("schedule", s.name, s.id, s.status, s.cron, s.start, s.end) for s in seen.schedules]
     rows += [
         ObjectRow(
@@ -17,22 +23,32 @@ def objects(want: WantFlow, seen: SeenFlow) -> tuple[ObjectRow, ...]:
         )
         for f in seen.foreign
     ]
-    rows += [
-        ObjectRow("configuration", c.name, c.id, "retained", "", c.created_at) for c in seen.configurations
-    ]
+    shown = _shown(seen)
+    rows += [ObjectRow("configuration", c.name, c.id, "retained", "", c.created_at) for c in shown]
     rows += [ObjectRow("artifact", a.name, a.id, a.kind, a.url, a.created_at) for a in seen.artifacts]
-    rows += [_deployment(d, seen) for d in seen.deployments if d.target_status != "DELETED"]
-    live = (e for e in seen.executions if e.target_status != "DELETED")
-    newest = sorted(live, key=_created, reverse=True)[:20]
-    return tuple(rows + [_run(e, want, seen) for e in newest])
-
-
-def _created(execution: Execution) -> float:
-    return execution.created_at.timestamp() if execution.created_at else 0.0
-
-
-def _deployment(deployment: Deployment, seen: SeenFlow) -> ObjectRow:
     names = {c.id: c.name for c in seen.configurations}
+    rows += [_deployment(d, names) for d in seen.deployments if d.target_status != "DELETED"]
+    live = (e for e in seen.executions if e.target_status != "DELETED")
+    newest = sorted(live, key=_created, reverse=True)[:NEWEST]
+    return tuple(rows + [_run(e, names, origin(e, want, seen)) for e in newest])
+
+
+def _shown(seen: SeenFlow) -> Sequence[Configuration]:
+    """Those that a schedule or a deployment uses, the newest of each name in the manifest, and the newest of all."""
+    if len(seen.configurations) <= NEWEST:
+        return seen.configurations
+    newest = sorted(seen.configurations, key=_created, reverse=True)
+    of_name = {c.name.rpartition(".")[0]: c.id for c in reversed(newest)}
+    used = {s.configuration for s in seen.schedules} | {d.configuration for d in seen.deployments}
+    kept = used | set(of_name.values()) | {c.id for c in newest[:NEWEST]}
+    return [c for c in seen.configurations if c.id in kept]
+
+
+def _created(item: Configuration | Execution) -> float:
+    return item.created_at.timestamp() if item.created_at else 0.0
+
+
+def _deployment(deployment: Deployment, names: Mapping[str, str]) -> ObjectRow:
     name = names.get(deployment.configuration, deployment.configuration)
     detail = deployment.message or deployment.url
     if deployment.configuration not in names:
@@ -40,11 +56,10 @@ def _deployment(deployment: Deployment, seen: SeenFlow) -> ObjectRow:
     return ObjectRow("deployment", name, deployment.id, deployment.status, detail, deployment.created_at)
 
 
-def _run(execution: Execution, want: WantFlow, seen: SeenFlow) -> ObjectRow:
-    names = {c.id: c.name for c in seen.configurations}
+def _run(execution: Execution, names: Mapping[str, str], whose: str) -> ObjectRow:
     outputs = ", ".join(sorted(a.name for a in execution.outputs))
     name = names.get(execution.configuration, execution.configuration)
     detail = outputs or execution.message
-    if origin(execution, want, seen) == "foreign":
+    if whose == "foreign":
         detail = f"foreign; {detail}" if detail else "foreign"
     return ObjectRow("execution", name, execution.id, execution.status, detail, execution.created_at)

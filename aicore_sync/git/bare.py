@@ -43,7 +43,7 @@ BASE = "refs/aicore/base"
 NEXT = "refs/aicore/next"
 OTHER = "refs/aicore/other"
 PARENT = re.compile(rb"^parent ([0-9a-f]+)$", re.MULTILINE)
-TREES = 8  # kept; a commit's tree never changes
+COMMITS = 8  # whose trees are kept; a commit's tree never changes
 RENEW_AFTER = 500  # publishes; each leaves a tree and a line in `shallow`, and gc fails in such a clone
 WALK = ("--first-parent", "--no-renames", "--no-abbrev", "--raw", "-z")
 QUIET_FETCH = ("fetch", "-q", "--filter=blob:none", "--no-tags", "--no-write-fetch-head")
@@ -90,9 +90,8 @@ class Bare:
         self._pushes = 0
         self._commits: set[str] = set()  # present with their trees
         self._contents: dict[str, bytes] = {}
-        self._trees: dict[
-            tuple[str, str, bool], Mapping[str, Entry]
-        ] = {}  # every pass reads that of the head
+        # every pass reads those of the head: commit -> (directory, deep) -> entries
+        self._trees: dict[str, dict[tuple[str, bool], Mapping[str, Entry]]] = {}
         self.pushed: deque[str] = deque(maxlen=200)  # commits that this process made, the newest last
 
     # The clone and its head
@@ -166,14 +165,15 @@ class Bare:
         """The entries directly in `directory` ("" is the root) or, when `deep`, all files below: path → entry."""
         if commit is None:
             return {}
-        place = (commit, directory, deep)
-        if place not in self._trees:
+        trees = self._trees.pop(commit, {})
+        self._trees[commit] = trees  # the newest last
+        if (directory, deep) not in trees:
             paths = ["--", f"{directory}/"] if directory else []
             listed = await self._local("ls-tree", "-z", *(["-r"] if deep else []), commit, *paths)
-            if len(self._trees) >= TREES:
-                self._trees.clear()
-            self._trees[place] = parse_tree(listed)
-        return self._trees[place]
+            trees[directory, deep] = parse_tree(listed)
+        while len(self._trees) > COMMITS:
+            del self._trees[next(iter(self._trees))]
+        return trees[directory, deep]
 
     async def entry(self, commit: str, path: str) -> Entry | None:
         """What stands at `path` itself."""

@@ -17,7 +17,6 @@ from aicore_sync.git.race import Race, healed, land
 from aicore_sync.git.revisions import Revision
 
 HISTORY_STEPS = (50, 500, 2000)  # commits; how far `previous_blob` looks back
-REMEMBERED = 1000  # answers of `blob_id_at`
 
 log = structlog.get_logger()
 
@@ -38,7 +37,9 @@ class Clone:
         self._patience = patience
         self._bare = Bare(remote)
         self._lock = asyncio.Lock()
-        self._proofs: dict[tuple[str, str], str | None] = {}
+        self._proofs: dict[
+            str, tuple[str, str]
+        ] = {}  # path -> the commit last asked about, and the blob there
 
     @property
     def head(self) -> str | None:
@@ -61,14 +62,13 @@ class Clone:
         A commit that the remote does not give out counts as not there: it proves nothing.
         """
         async with self._lock:
-            if (commit, path) not in self._proofs:
-                found = await healed(self._bare, lambda: self._blob_id_at(commit, path))
-                if found is None:
-                    return None  # the commit may become readable later
-                if len(self._proofs) >= REMEMBERED:
-                    self._proofs.clear()
-                self._proofs[commit, path] = found
-            return self._proofs[commit, path]
+            known = self._proofs.get(path)
+            if known and known[0] == commit:
+                return known[1]
+            found = await healed(self._bare, lambda: self._blob_id_at(commit, path))
+            if found:  # otherwise the commit may become readable later
+                self._proofs[path] = (commit, found)
+            return found
 
     async def previous_blob(self, path: str, not_ids: frozenset[str]) -> bytes | None:
         """The newest earlier content of `path` that is neither the present one nor one of `not_ids`.
@@ -117,7 +117,8 @@ class Clone:
         await self._bare.ready()
         if not await self._bare.fetch_commit(commit):
             return None
-        entry = await self._bare.entry(commit, path)
+        # its whole directory: the neighbours are asked about next
+        entry = (await self._bare.tree(commit, path.rpartition("/")[0])).get(path)
         return entry.id if entry and entry.regular else None
 
     async def _previous_blob(self, path: str, not_ids: frozenset[str]) -> bytes | None:

@@ -223,3 +223,25 @@ async def test_tenants_are_strangers(call: Caller) -> None:
     headers = {"Authorization": f"Bearer {granted.json()['access_token']}"}
     assert (await call("GET", "/lm/scenarios", headers=headers)).body["count"] == 0
     assert (await call("GET", "/lm/scenarios")).body["count"] == 1
+
+
+async def test_a_resource_group_can_be_put_with_all_that_it_holds(call: Caller) -> None:
+    at = {"createdAt": "2024-01-01T00:00:00Z"}
+    old = {"id": "conf-1", "name": "old", "executableId": "train", "scenarioId": "lab-scenario", **at}
+    fires = {
+        "id": "sched-1",
+        "name": "nightly",
+        "cron": "0 2 * * *",
+        "configurationId": "conf-1",
+        "start": at["createdAt"],
+    }
+    held = {
+        "configurations": {"conf-1": old},
+        "schedules": {"sched-1": fires | at | {"modifiedAt": at["createdAt"]}},
+    }
+    await call.sandbox.post(f"tenants/{call.tenant}/groups", [{"resourceGroupId": "history", **at, **held}])
+    listed = await call("GET", "/lm/configurations", group="history")
+    assert [c["name"] for c in listed.body["resources"]] == ["old"]
+    listed = await call("GET", "/lm/executionSchedules", group="history")
+    assert [(s["name"], s["status"]) for s in listed.body["resources"]] == [("nightly", "ACTIVE")]
+    assert (await call.sandbox.admin.post("/sandbox/tenants/nobody/groups", json=[])).status_code == 404

@@ -9,6 +9,7 @@ from aicore_sync.aicore import NotFound
 from aicore_sync.controller.estate import Branch, Estate, Home, Tenant
 from aicore_sync.controller.observe.executables import KEPT, Executables
 from aicore_sync.controller.observe.groups import HOUR, GroupLists
+from aicore_sync.controller.recent import Recent
 from aicore_sync.controller.reviews import Reviewed
 from aicore_sync.controller.snapshots import Snapshots
 from aicore_sync.core.desired import PublishedFile, Registration, Review
@@ -28,7 +29,7 @@ class Lists(GroupLists):
 
     def __init__(self, estate: Estate, snapshots: Snapshots) -> None:
         super().__init__(estate, snapshots)
-        self._facts: dict[str, PublishedTemplate | None] = {}
+        self._facts = Recent[str, tuple[PublishedTemplate | None]](lambda: estate.clock().timestamp())
         self._synced: dict[str, frozenset[str]] = {}
         self.executables = Executables(estate, snapshots)
 
@@ -99,19 +100,11 @@ class Lists(GroupLists):
 
     def read(self, blob: Blob) -> PublishedTemplate | None:
         """Facts of a file with the digest of what it really holds: hand edits show."""
-        if blob.id not in self._facts:
-            facts = read_published(blob.data)
-            if facts:
-                try:
-                    facts = replace(
-                        facts, template_digest=template_digest(parse_document(blob.data, "template"))
-                    )
-                except InvalidInput:
-                    facts = None
-            if len(self._facts) > 5000:
-                self._facts.clear()
-            self._facts[blob.id] = facts
-        return self._facts[blob.id]
+        known = self._facts.get(blob.id)
+        if known is None:
+            known = (_facts(blob.data),)
+            self._facts.put(blob.id, known)
+        return known[0]
 
     async def application(self, tenant: Tenant, max_age: float | None = None) -> ApplicationStatus | None:
         """The application's status, None when AI Core has none."""
@@ -178,3 +171,15 @@ class Lists(GroupLists):
         quotas = await self.quotas(tenant, self._estate.timings.list_age)
         wanted = kind.removesuffix("Template").lower()
         return next((q for q in quotas if q.name.lower().startswith(wanted)), None)
+
+
+def _facts(data: bytes) -> PublishedTemplate | None:
+    facts = read_published(data)
+    try:
+        return (
+            replace(facts, template_digest=template_digest(parse_document(data, "template")))
+            if facts
+            else None
+        )
+    except InvalidInput:
+        return None

@@ -240,13 +240,14 @@ def _only_upstream_moved(bound: Bound, want: WantFlow, seen: SeenFlow) -> bool:
     ran = {e.configuration for e in seen.executions} | {d.configuration for d in seen.deployments}
     fixed = {k: v for k, v in bound.inputs if k not in moving}
     for old in seen.configurations:
+        if old.id not in ran or old.name == bound.name:
+            continue
         same_fixed = {k: v for k, v in old.inputs.items() if k not in moving} == fixed
         digest = configuration_hash(
             want.scenario, want.executable, old.parameters, old.inputs, run_key(bound.want, seen)
         )
         name = configuration_name(want.owner, want.key.flow, bound.want.name, digest)
-        same = old.name == name and dict(old.parameters) == dict(bound.want.parameters)
-        if same and same_fixed and old.id in ran and old.name != bound.name:
+        if same_fixed and old.name == name and dict(old.parameters) == dict(bound.want.parameters):
             return True
     return False
 

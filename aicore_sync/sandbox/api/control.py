@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from aicore_sync.sandbox.api.scope import AFaults, ARunner, ASyncer, AWorld
 from aicore_sync.sandbox.errors import Refusal, missing
 from aicore_sync.sandbox.faults import Order
-from aicore_sync.sandbox.model import Wire
+from aicore_sync.sandbox.model import Group, Wire
 from aicore_sync.sandbox.outcomes import Rule
 from aicore_sync.sandbox.ticker import Ticker
 from aicore_sync.sandbox.world import TOKEN_SECONDS
@@ -122,6 +122,18 @@ async def add_tenant(body: NewTenant, world: AWorld) -> dict[str, Any]:
     key = world.service_key(world.add_tenant(body.name))
     world.save()
     return key
+
+
+@control.post("/tenants/{name}/groups")
+async def put_groups(name: str, body: list[Group], world: AWorld) -> dict[str, Any]:
+    """Resource groups with all that they hold, in the form of a dump: long histories without a request for each."""
+    tenant = world.state.tenants.get(name)
+    if tenant is None:
+        raise missing("Tenant", name)
+    tenant.groups |= {group.resource_group_id: group for group in body}
+    world.touch()
+    world.save()
+    return {"groups": sorted(tenant.groups)}
 
 
 @control.delete("/tenants/{name}")
