@@ -54,7 +54,7 @@ def masker_of() -> Masker:
 def tell_progress(status: Status) -> None:
     """A line on stderr for news of a flow."""
     err.print(f"{coloured(status.health.value, status.health)} {status.key}: ", end="")
-    err.print(status.message, markup=False)
+    err.print(status.message, markup=False, soft_wrap=True)
 
 
 def tell_left_out(applied: Applied) -> None:

@@ -107,8 +107,10 @@ LOST_RACE = re.compile(
 )
 NOISE = re.compile(
     r"$|To |hint:|Done$|Please make sure|and the repository exists|failed to push some refs|warning: redirect"
-    r"|[ !=*+-]+\t"
+    r"|unable to read askpass|[ !=*+-]+\t"
 )
+# What git says after the server has refused our login: it would ask a person for another one.
+ASKED = re.compile(r"could not read (?:Username|Password) for '[^']*': terminal prompts disabled")
 # Why a remote refuses a whole commit, whatever is in it. The first that matches counts; other words are those of a
 # hook that may dislike a single file.
 DECLINED = (
@@ -158,5 +160,5 @@ def declined(branch: str, why: str, text: str) -> Declined:
 def words(text: str) -> str:
     """git's own words in one line, without the decoration around them, cut to a bearable length."""
     lines = [re.sub(r"^(remote|fatal|error|ERROR):\s*", "", line.strip()) for line in text.splitlines()]
-    told = dict.fromkeys(line for line in lines if not NOISE.match(line))
+    told = dict.fromkeys(ASKED.sub("the login was refused", line) for line in lines if not NOISE.match(line))
     return "; ".join(told)[:SHOWN].rstrip(" ;.") or "no explanation given"

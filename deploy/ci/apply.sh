@@ -5,8 +5,9 @@
 #   apply.sh CONFIG [SECONDS]
 #
 # Exit codes: docs/exit-codes.md. 0 settled, 2 refused (a running service holds the lock), 3 not settled in time,
-# 4 something needs attention, 5 credentials.
+# 4 something needs attention, 5 credentials of a tenant or a repository; what does not need them is applied.
 set -uo pipefail
+[ $# -ge 1 ] || { echo 'usage: apply.sh CONFIG [SECONDS]' >&2; exit 2; }
 config=$1 seconds=${2:-1800}
 
 if [ -n "${AICORE_SYNC_URL:-}" ]; then
@@ -14,9 +15,9 @@ if [ -n "${AICORE_SYNC_URL:-}" ]; then
 fi
 aicore-sync plan --config "$config"
 code=$?
+apply=(aicore-sync apply --wait --config "$config" --timeout "$seconds")
 case $code in
-  0 | 1) ;;             # nothing to do, or something: both are decided by `apply`, which looks again
-  2) echo 'the plan names what needs a person; the rest is applied' >&2 ;;
-  *) exit "$code" ;;
+  0 | 1 | 2) exec "${apply[@]}" ;; # nothing to do, something, or something that needs a person: `apply` looks again
+  5) "${apply[@]}" ;;              # what needs no credential that was refused is applied all the same
 esac
-exec aicore-sync apply --wait --config "$config" --timeout "$seconds"
+exit "$code"

@@ -8,6 +8,7 @@
 # OUT     directory for what the review reads: rendered templates, and the flows with their manifests as data
 # Exit code: that of `aicore-sync lint`, else of `aicore-sync render`.
 set -uo pipefail
+[ $# -ge 2 ] || { echo 'usage: check.sh CONFIG OUT' >&2; exit 2; }
 config=$1 out=$2
 
 aicore-sync lint --config "$config" --output "${LINT_FORM:-table}" || exit

@@ -10,6 +10,7 @@
 # Exit code: 0, or 2 when something in RENDERED is not what check.sh writes or the plan names what must be mended first,
 # 5 credentials.
 set -uo pipefail
+[ $# -ge 2 ] || { echo 'usage: review.sh CONFIG RENDERED >comment.md' >&2; exit 2; }
 config=$1 rendered=$2
 most_files=500 most_bytes=1048576 most_text=55000
 home=$(mktemp -d)

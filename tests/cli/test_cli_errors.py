@@ -13,8 +13,10 @@ from small_service import answer, broken_stream, in_turn, json_answer, small_ser
 
 from aicore_sync.cli import status as status_command
 from aicore_sync.cli.events import _followed, _sorted
+from aicore_sync.cli.work import tell_progress
 from aicore_sync.core.chronicle import Event
 from aicore_sync.core.errors import Transient
+from aicore_sync.core.model import FlowKey, Health, Status
 from aicore_sync.store import EventQuery
 
 TOKEN = "a-token-for-tests-only"
@@ -199,3 +201,9 @@ async def test_events_stand_by_their_time_and_none_comes_twice(monkeypatch: pyte
 
 def happened(number: int, hour: int = 0) -> Event:
     return Event(datetime(2026, 3, 4, hour, tzinfo=UTC), "action", "SyncAsked", "somebody asked", id=number)
+
+
+def test_news_of_a_flow_are_one_line_however_long(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "nothing lies where it should " * 10
+    tell_progress(Status(FlowKey("alpha", "dev"), Health.ATTENTION, words))
+    assert capsys.readouterr().err == f"NeedsAttention alpha/dev: {words}\n"

@@ -143,6 +143,15 @@ def test_what_a_person_must_mend(text: str, reason: str) -> None:
     assert "; " in error.message, "the cure follows git's words"
 
 
+def test_a_refused_login_is_told_without_the_ways_in_which_git_would_ask_for_another() -> None:
+    text = (
+        "error: unable to read askpass response from '/bin/false'\n"
+        "fatal: could not read Username for 'https://h': terminal prompts disabled\n"
+    )
+    error = explain("fetch", "https://h/f", text)
+    assert str(error).startswith("git cannot fetch https://h/f: the login was refused; replace the token")
+
+
 @pytest.mark.parametrize(
     "text",
     [

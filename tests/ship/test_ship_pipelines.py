@@ -183,7 +183,41 @@ def test_what_is_refused_cannot_leave_its_place_in_the_comment(rendered: Path) -
     assert all(line.startswith("    ") for line in code.splitlines())
 
 
-def test_applying_ends_with_the_exit_code_of_the_command(source: Path) -> None:
+@pytest.mark.parametrize(("script", "usage"), [("apply", "CONFIG"), ("check", "OUT"), ("review", "RENDERED")])
+def test_a_script_without_arguments_says_which_it_wants(script: str, usage: str, tmp_path: Path) -> None:
+    done = run(f"{script}.sh", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"usage: {script}.sh CONFIG")
+    assert usage in done.stderr
+
+
+def program(home: Path, plan: int, apply: int) -> str:
+    """A PATH with an aicore-sync on it that only says what it was asked for, and ends with these codes."""
+    file = home / "bin/aicore-sync"
+    file.parent.mkdir()
+    file.write_text(f'#!/bin/sh\necho "$@"\ncase $1 in plan) exit {plan} ;; apply) exit {apply} ;; esac\n')
+    file.chmod(0o755)
+    return f"{file.parent}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize(
+    ("plan", "apply", "code", "asked"),
+    [
+        (0, 0, 0, ["plan", "apply"]),
+        (1, 3, 3, ["plan", "apply"]),
+        (2, 4, 4, ["plan", "apply"]),
+        (5, 4, 5, ["plan", "apply"]),  # one of several tenants has no credentials
+        (130, 0, 130, ["plan"]),
+    ],
+)
+def test_what_applying_comes_to(plan: int, apply: int, code: int, asked: list[str], tmp_path: Path) -> None:
+    done = run("apply.sh", "c.yaml", "7", cwd=tmp_path, PATH=program(tmp_path, plan, apply))
+    assert done.returncode == code
+    wanted = {"plan": "plan --config c.yaml", "apply": "apply --wait --config c.yaml --timeout 7"}
+    assert done.stdout.splitlines() == [wanted[word] for word in asked]
+
+
+def test_applying_without_credentials_says_so(source: Path) -> None:
     done = run("apply.sh", "aicore-sync.yaml", "5", cwd=source)
     assert done.returncode == 5, done.stdout + done.stderr  # the secrets of this configuration do not exist
 
