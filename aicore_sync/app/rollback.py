@@ -70,7 +70,8 @@ async def _back(app: App, key: TemplateKey, to: str, reason: str) -> Settled:
         what = "removed the template" if chosen.data is None else "is not ours"
         raise Stalled(f"commit {commit[:12]} {what}; choose another", reason="NotFound")
     opened = want.source.opened
-    pin = Pin(want.source.digest(opened), commit, chosen.data, operator(), now(), reason, opened)
+    made = want.template.facts.template_digest if want.template else ""
+    pin = Pin(want.source.digest(opened), commit, chosen.data, operator(), now(), reason, opened, made)
     at = f"{chosen.answer.at:%Y-%m-%d %H:%M} UTC"
     return Settled(f"back to {chosen.answer.version}, commit {commit[:12]} of {at}", pin.encoded())
 

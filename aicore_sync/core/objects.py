@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from aicore_sync.core.desired import SeenFlow, WantFlow
 from aicore_sync.core.model import ObjectRow
+from aicore_sync.core.plan.flows import current_configurations
 from aicore_sync.core.plan.origin import origin
 from aicore_sync.core.world import Configuration, Deployment, Execution
 
@@ -23,8 +24,13 @@ def objects(want: WantFlow, seen: SeenFlow) -> tuple[ObjectRow, ...]:
         )
         for f in seen.foreign
     ]
-    shown = _shown(seen)
-    rows += [ObjectRow("configuration", c.name, c.id, "retained", "", c.created_at) for c in shown]
+    current = {c.id for c in current_configurations(want, seen).values()}
+    rows += [
+        ObjectRow(
+            "configuration", c.name, c.id, "current" if c.id in current else "retained", "", c.created_at
+        )
+        for c in _shown(seen, current)
+    ]
     rows += [ObjectRow("artifact", a.name, a.id, a.kind, a.url, a.created_at) for a in seen.artifacts]
     names = {c.id: c.name for c in seen.configurations}
     rows += [_deployment(d, names) for d in seen.deployments if d.target_status != "DELETED"]
@@ -33,14 +39,14 @@ def objects(want: WantFlow, seen: SeenFlow) -> tuple[ObjectRow, ...]:
     return tuple(rows + [_run(e, names, origin(e, want, seen)) for e in newest])
 
 
-def _shown(seen: SeenFlow) -> Sequence[Configuration]:
-    """Those that a schedule or a deployment uses, the newest of each name in the manifest, and the newest of all."""
+def _shown(seen: SeenFlow, current: set[str]) -> Sequence[Configuration]:
+    """Those that are current or in use, the newest of each name in the manifest, and the newest of all."""
     if len(seen.configurations) <= NEWEST:
         return seen.configurations
     newest = sorted(seen.configurations, key=_created, reverse=True)
     of_name = {c.name.rpartition(".")[0]: c.id for c in reversed(newest)}
     used = {s.configuration for s in seen.schedules} | {d.configuration for d in seen.deployments}
-    kept = used | set(of_name.values()) | {c.id for c in newest[:NEWEST]}
+    kept = current | used | set(of_name.values()) | {c.id for c in newest[:NEWEST]}
     return [c for c in seen.configurations if c.id in kept]
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from aicore_sync.core.desired import Template, WantTemplate
 from aicore_sync.core.errors import InvalidInput
+from aicore_sync.core.ingredients import Ingredients
 from aicore_sync.core.model import Hold, Mark, Stage, TemplateKey
 from aicore_sync.core.template import parse_document, read_published, template_digest
 
@@ -25,7 +26,7 @@ REASON = "RolledBack"
 @dataclass(frozen=True)
 class Pin:
     """`data` is the template file as it was at `commit`; `holds_back` names the source that is not published, with the
-    files that making it `opened`."""
+    files that making it `opened`, and `holds_template` the digest of its template, "" where it gave none."""
 
     holds_back: str
     commit: str
@@ -34,12 +35,14 @@ class Pin:
     at: datetime
     reason: str = ""
     opened: tuple[str, ...] | None = None
+    holds_template: str = ""
 
     def encoded(self) -> bytes:
         """The content of its file."""
         body = {
             "holdsBack": self.holds_back,
             "opened": self.opened,
+            "holdsTemplate": self.holds_template,
             "commit": self.commit,
             "by": self.by,
             "at": self.at.isoformat(timespec="seconds"),
@@ -74,10 +77,18 @@ def pinned(want: WantTemplate, pin: Pin | None) -> WantTemplate:
         return replace(want, lapsed_pin=pin_path(want.key))
     if pin is None or want.source is None:
         return want
-    if not want.source.made_elsewhere and want.source.digest(pin.opened) != pin.holds_back:
+    if _moved_on(want, want.source, pin):
         return replace(want, lapsed_pin=pin_path(want.key))
     template = _template(want, pin)
     return replace(want, template=template, holds=(*want.holds, _hold(want.key, pin))) if template else want
+
+
+def _moved_on(want: WantTemplate, source: Ingredients, pin: Pin) -> bool:
+    """Of what was made elsewhere only the template is here: another one is of another source."""
+    if not source.made_elsewhere:
+        return source.digest(pin.opened) != pin.holds_back
+    made = want.template.facts.template_digest if want.template else ""
+    return bool(made and pin.holds_template) and made != pin.holds_template
 
 
 def _template(want: WantTemplate, pin: Pin) -> Template | None:
@@ -113,6 +124,7 @@ def _read(data: bytes) -> Pin | None:
             at,
             str(body.get("reason", "")),
             None if opened is None else tuple(map(str, opened)),
+            str(body.get("holdsTemplate", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, InvalidInput):
         return None

@@ -105,13 +105,20 @@ def _flows(router: APIRouter, shown: Shown) -> None:
 
     @router.api_route("/templates/{tenant}/{executable}", methods=["GET", "HEAD"])
     async def template(request: Request, tenant: str, executable: str) -> str:
-        row = _known(index.template(tenant, executable))
+        row = index.template(tenant, executable) if executable else None
+        if row is None:
+            raise HTTPException(
+                404, f"There is no template {executable[:63]} in tenant {tenant[:63]} without a flow."
+            )
         return pages.detail(await shown.visits.flow(row), shown.frame(request))
 
     @router.api_route("/tenants/{tenant}", methods=["GET", "HEAD"])
     async def of_tenant(request: Request, tenant: str) -> str:
-        row = _known(index.template(tenant, ""))  # the row without an executable is the tenant's
-        return pages.detail(await shown.visits.flow(row), shown.frame(request))
+        if row := index.template(tenant, ""):  # without an executable: what is declared for the tenant
+            return pages.detail(await shown.visits.flow(row), shown.frame(request))
+        asked, rows = replace(_asked(request), tenant=tenant), index.rows
+        _there(any(row.tenant == tenant for row in rows), "tenant", tenant, "with flows or anything declared")
+        return pages.overview(rows, asked, shown.frame(request), None, pages.Place(tenant, "tenant"))
 
 
 def _asked(request: Request) -> Asked:
@@ -134,9 +141,9 @@ def _said(request: Request) -> tuple[bool, str] | None:
     return None
 
 
-def _there(there: bool, kind: str, name: str) -> None:
+def _there(there: bool, kind: str, name: str, which: str = "here") -> None:
     if not there:
-        raise HTTPException(404, f"There is no {kind} {name[:63]} here.")
+        raise HTTPException(404, f"There is no {kind} {name[:63]} {which}.")
 
 
 def _known(row: Row | None) -> Row:

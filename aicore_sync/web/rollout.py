@@ -28,17 +28,17 @@ class Reached:
 
 @dataclass(frozen=True)
 class Rollout:
-    """One version on its way."""
+    """One version on its way. `changes` is None where no version before it is known."""
 
     publication: Publication
     stages: tuple[Reached, ...]
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Change, ...] | None = ()
 
 
 def rollout(
     publication: Publication,
     history: Sequence[Status],
-    changes: Sequence[Change] = (),
+    changes: Sequence[Change] | None = (),
     until: datetime | None = None,
 ) -> Rollout:
     """The way of one version; `history` are the flow's statuses in one environment, in any order.
@@ -58,7 +58,7 @@ def rollout(
         after = max(0.0, (at - last).total_seconds()) if at and last else None
         stages.append(Reached(name, at if last is None or after is not None else None, after))
         last = max(filter(None, (at, last)), default=None)  # two may be seen in the other order
-    return Rollout(publication, tuple(stages), joined(changes))
+    return Rollout(publication, tuple(stages), None if changes is None else joined(changes))
 
 
 def side_by_side(rollouts: Sequence[Rollout]) -> tuple[Rollout, ...]:

@@ -101,6 +101,11 @@ class Row:
         return tuple(sorted({found[2] for found in parts if len(found) > 2}))
 
     @property
+    def tenant(self) -> str:
+        """Where its template lives, "" where that is not known."""
+        return self.name.tenant or self.facts.get("tenant", "")
+
+    @property
     def suspended(self) -> bool:
         """True while an operator holds the flow back."""
         return any(c.reason == "FlowSuspended" for c in self.conditions)

@@ -22,13 +22,16 @@ class Asked:
     refresh: str = "on"
     environment: str = ""
     scenario: str = ""
+    tenant: str = ""
     per_page: int = PER_PAGE
 
     @property
     def base(self) -> str:
-        """The page that lists these rows: the first one, or that of an environment or scenario."""
+        """The page that lists these rows: the first one, or that of an environment, tenant or scenario."""
         if self.environment:
             return f"/environments/{quote(self.environment, safe='')}"
+        if self.tenant:
+            return f"/tenants/{quote(self.tenant, safe='')}"
         return f"/scenarios/{quote(self.scenario, safe='')}" if self.scenario else "/"
 
     @property
@@ -65,7 +68,7 @@ def find(rows: Sequence[Row], asked: Asked) -> Found:
     """The rows that hold every word of `q` and have that health and place. A page beyond the last is the last."""
     words = asked.q.lower().split()
     fitting = rows
-    if words or asked.health or asked.environment or asked.scenario:
+    if words or asked.health or asked.base != "/":
         fitting = [r for r in rows if _fits(r, asked) and all(word in r.text for word in words)]
     pages = max(1, -(-len(fitting) // asked.per_page))
     page = min(max(1, asked.page), pages)
@@ -80,4 +83,5 @@ def _fits(row: Row, asked: Asked) -> bool:
         asked.health in ("", row.health.value)
         and asked.environment in ("", row.name.environment)
         and asked.scenario in ("", row.facts.get("scenario"))
+        and asked.tenant in ("", row.tenant)
     )

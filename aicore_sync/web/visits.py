@@ -26,6 +26,7 @@ SHOWN_PUBLICATIONS, SHOWN_TICKS, SHOWN_ROLLOUTS, CHARTED_RUNS = 10, 5, 5, 10
 TICKS_EACH = 3
 SHOWN_QUOTAS = 5  # the fullest
 LOG_LINES = 500
+EVERY_STEP = "*"
 PATIENCE = 2.0  # seconds that a page waits for AI Core before it goes without
 
 
@@ -45,17 +46,17 @@ class Visits:
 
     async def flow(self, row: Row) -> FlowSeen:
         """For the page of a flow."""
-        tenant = row.name.tenant or row.facts.get("tenant", "")
         executable = row.facts.get("template", row.name.flow)
-        newest = await self._parts.store.publications(tenant, executable, SHOWN_ROLLOUTS)
+        newest = await self._parts.store.publications(row.tenant, executable, SHOWN_ROLLOUTS)
         rollouts, document = await self._rollouts(row, newest)
         runs = [o.id for o in row.objects if o.kind == "execution"][:CHARTED_RUNS]
         last = runs[0] if runs else ""
         phases, charts = await asyncio.gather(
             self._phases(last, row.name.environment), self._charts(runs, row.name.environment)
         )
+        steps = phases or ({EVERY_STEP: "Untold"} if last else {})
         return FlowSeen(
-            row, rollouts, picture(document, phases, f"Steps of {row.name.flow}"), last if phases else "", charts,
+            row, rollouts, picture(document, steps, f"Steps of {row.name.flow}"), last if phases else "", charts,
             self._parts.index.ticks_of(row, self._parts.now(), TICKS_EACH),
         )  # fmt: skip
 
@@ -64,7 +65,7 @@ class Visits:
         details = await self._parts.runs.run(execution, environment)
         publication, document = await self._template_of(details)
         lines, cut, problem = await self._log(execution, environment)
-        steps = picture(document, details.phases, f"Steps of {details.run.flow or execution}")
+        steps = picture(document, _told(details), f"Steps of {details.run.flow or execution}")
         charts = drawn(within_run(details.metrics))
         return RunSeen(details, publication, steps, charts, lines, cut, problem)
 
@@ -88,7 +89,7 @@ class Visits:
             now, before = found
             document = document or now.document
             old = (before.document or None) if before else None
-            changes = template_changes(old, now.document or None) if old else ()
+            changes = template_changes(old, now.document or None) if old else None
             made.append(rollout(entry, history, changes, until))
             until = entry.at
         return side_by_side(made), document
@@ -118,8 +119,7 @@ class Visits:
         row = self._parts.index.flow(run.flow, run.environment)
         if row is None or run.begun is None:
             return None, b""
-        tenant = row.name.tenant or row.facts.get("tenant", "")
-        known = await self._parts.store.publications(tenant, run.execution.executable, 50)
+        known = await self._parts.store.publications(row.tenant, run.execution.executable, 50)
         entry = next((p for p in known if p.at <= run.begun), None)
         found = await self._parts.store.publication(entry.id) if entry else None
         return (entry, found[0].document) if found else (None, b"")
@@ -136,6 +136,11 @@ class Visits:
         return tuple(lines[-LOG_LINES:]), len(lines) > LOG_LINES, ""
 
 
+def _told(details: RunDetails) -> Mapping[str, str]:
+    """The phases of a run's steps. For a while after its begin AI Core tells none: then they are not known."""
+    return details.phases or {EVERY_STEP: "Untold"}
+
+
 def picture(document: bytes, phases: Mapping[str, str], title: str) -> Markup:
     """The steps of a template; empty for what is no template."""
     try:
@@ -143,6 +148,8 @@ def picture(document: bytes, phases: Mapping[str, str], title: str) -> Markup:
     except InvalidInput:
         return Markup()
     graph = graph_of(parsed)
+    if EVERY_STEP in phases:
+        phases = dict.fromkeys((name for node in graph.nodes for name in node.names), phases[EVERY_STEP])
     if len(graph.nodes) == len(phases) == 1:  # the whole run is this one step, and is called like the run
         phases = dict.fromkeys(graph.nodes[0].names, *phases.values())
     return Markup(draw_dag(graph, phases, title))  # noqa: S704  drawn here, names escaped

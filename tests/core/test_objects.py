@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from run_worlds import ago, seen, want
+from run_worlds import SCHEDULE, ago, run, seen, want
 
 from aicore_sync.core.objects import NEWEST, objects
 from aicore_sync.core.world import Configuration, Deployment, Schedule
@@ -26,3 +26,9 @@ def test_old_configurations_that_nothing_uses_get_no_rows() -> None:
     assert shown((*OLD, RARE)) == [*newest, "c-6000", "c-7000", "c-rare"]
     few = OLD[5_000 : 5_000 + NEWEST]
     assert shown(few) == [c.id for c in few]
+
+
+def test_a_configuration_is_current_or_retained() -> None:
+    found = objects(want(), seen(run("e-1"), schedules=(SCHEDULE,)))
+    states = {row.id: row.state for row in found if row.kind == "configuration"}
+    assert states == {"c-new": "current", "c-old": "retained"}

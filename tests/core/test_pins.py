@@ -77,6 +77,17 @@ def test_a_template_that_was_made_elsewhere_ends_nothing() -> None:
     assert (handed.template, handed.lapsed_pin) == (pinned(want(), PIN).template, "")
 
 
+@pytest.mark.parametrize(("digest", "ends"), [("0f3c", True), ("made", False), ("", False)])
+def test_a_template_that_was_made_elsewhere_and_is_another_one_ends_it(digest: str, ends: bool) -> None:
+    handed = want(Ingredients("digest of a file", made_elsewhere=True))
+    assert handed.template
+    made = replace(handed.template, facts=replace(handed.template.facts, template_digest="made"))
+    handed, pin = replace(handed, template=made), replace(PIN, holds_template=digest)
+    (kept,) = pins({pin_path(KEY): pin.encoded()}).values()
+    assert bool(pinned(handed, kept).lapsed_pin) is ends
+    assert (pinned(handed, kept).template == made) is ends, "a plan from rendered files shows what it brings"
+
+
 def test_a_source_that_cannot_be_told_ends_nothing() -> None:
     broken = WantTemplate(KEY)
     assert pinned(broken, PIN) == broken

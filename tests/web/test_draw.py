@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aicore_sync.web.draw import Graph, Node, Series, chart, draw_dag, graph_of
-from aicore_sync.web.visits import picture
+from aicore_sync.web.visits import EVERY_STEP, picture
 
 
 def document(*templates: Mapping[str, object], entry: str = "main") -> dict[str, object]:
@@ -89,6 +89,12 @@ def test_a_run_of_one_step_marks_that_step() -> None:
     assert 'class="step ok"' in picture(one, {"e-5521": "Succeeded"}, "score")
     two = json.dumps(document(dag("main", a=[], b=["a"]), leaf("a"), leaf("b"))).encode()
     assert 'class="step ok"' not in picture(two, {"e-5521": "Succeeded"}, "score")
+
+
+def test_steps_whose_states_are_not_told_do_not_look_as_if_they_had_not_run() -> None:
+    two = json.dumps(document(dag("main", a=[], b=["a"]), leaf("a"), leaf("b"))).encode()
+    assert picture(two, {EVERY_STEP: "Untold"}, "x").count("AI Core has not told its state") == 2
+    assert picture(two, {}, "x").count("has not run") == 2
 
 
 def test_steps_are_marked_by_their_phase_and_names_are_text() -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
-from web_world import COMMIT, HARSH, NOW, STATUSES
+from web_world import COMMIT, HARSH, NOW, OBJECTS, STATUSES
 
 from aicore_sync.core.chronicle import Publication
+from aicore_sync.core.difference import Change
 from aicore_sync.web.pages import FlowSeen, Frame, age, detail, overview, problem, short, spaced
 from aicore_sync.web.rollout import rollout
 from aicore_sync.web.rows import rows
@@ -129,6 +131,25 @@ def test_a_version_that_nobody_pushed_is_shown_from_when_it_was_seen() -> None:
     )
     text = Outline(detail(FlowSeen(ROWS[0], (rollout(entry, ()),)), FRAME)).text
     assert "0f3c · 03-04 05:05 +9.0 s · · · · ·" in text
+
+
+def test_what_a_version_changed_is_never_blank() -> None:
+    def shown(changes: tuple[Change, ...] | None) -> str:
+        entry = Publication("team-a", "train", NOW, "2", COMMIT, "flows/train/flow.py@0f3c")
+        return Outline(detail(FlowSeen(ROWS[0], (rollout(entry, (), changes),)), FRAME)).text
+
+    assert "the first version that is known" in shown(None)
+    assert "nothing that a run would notice" in shown(())
+    assert "step train image a → b" in shown((Change("step train", "image a → b"),))
+
+
+def test_a_configuration_of_earlier_content_says_why_it_is_still_there() -> None:
+    def shown(state: str) -> str:
+        (row,) = rows([replace(STATUSES[0], objects=(replace(OBJECTS[0], state=state),))])
+        return Outline(detail(FlowSeen(row), FRAME)).text
+
+    assert "AI Core lets nobody delete a configuration" in shown("retained")
+    assert "AI Core lets nobody delete a configuration" not in shown("current")
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,14 @@ async def test_a_place_that_there_is_not_is_not_found(client: httpx.AsyncClient,
     codes = [("environments/dev", 200), ("environments/empty", 200), ("environments/typo", 404)]
     for path, code in [*codes, ("scenarios/churn", 200), ("scenarios/typo", 404)]:
         assert (await client.get(f"/{path}")).status_code == code, path
+    flows = (await client.get("/tenants/team-a")).text
+    assert ("churn-train" in flows, "scratch" in flows) == (True, False), (
+        "nothing is declared, so its flows are shown"
+    )
+    for path in ("tenants/typo", "templates/team-a/typo"):
+        page = await client.get(f"/{path}")
+        kind, name = path.split("/")[0].removesuffix("s"), path.rpartition("/")[2]
+        assert (page.status_code, f"There is no {kind} {name}" in page.text) == (404, True), page.text
 
 
 async def test_the_api_describes_itself(client: httpx.AsyncClient) -> None:

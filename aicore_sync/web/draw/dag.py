@@ -19,6 +19,7 @@ PHASES = {
     "Error": ("✕", "fail", "error"),
     "Skipped": ("–", "off", "skipped"),
     "Omitted": ("–", "off", "omitted"),
+    "Untold": ("?", "none", "AI Core has not told its state"),
 }
 
 
