@@ -11,6 +11,7 @@ from aicore_sync.app.diff import differences
 from aicore_sync.app.once import Planned
 from aicore_sync.app.wires import api_network
 from aicore_sync.config import Settings
+from aicore_sync.core.difference import joined
 from aicore_sync.core.errors import InvalidInput, Problem
 from aicore_sync.core.wording import describe
 from aicore_sync.forge import Login, Project, Thread, Wire, comment
@@ -93,7 +94,7 @@ def _failures(planned: Planned) -> Iterator[str]:
 
 def _changes(planned: Planned) -> Iterator[str]:
     for found in differences(planned):
-        for change in found.changes:
+        for change in joined(found.changes):
             yield f"{found.key}: {change}"
 
 

@@ -12,12 +12,13 @@ from aicore_sync.app.decide import resume, suspend
 from aicore_sync.app.identity import acting_as
 from aicore_sync.app.look import named
 from aicore_sync.app.once import confirm
-from aicore_sync.app.rollback import end_rollback, roll_back, told
+from aicore_sync.app.rollback import end_rollback, roll_back, told, told_end
 from aicore_sync.app.runs import Asked, find
 from aicore_sync.core.chronicle import Event
 from aicore_sync.core.decisions import Scope
 from aicore_sync.core.errors import Stalled
 from aicore_sync.core.model import FlowKey, Key, TemplateKey
+from aicore_sync.core.problems import unknown
 from aicore_sync.web import Underway
 
 PATIENCE = 10.0  # seconds that somebody who asks for a look waits for remote sources
@@ -37,7 +38,7 @@ class AppDesk:
         keys = self._keys(scope)
         new = scope.flow in self._app.desire.catalog.names()  # and has been given to the loop just now
         if not keys and not new and scope != Scope():
-            raise Stalled(f"there is no flow for {scope}", reason="NotFound")
+            raise self._unknown(scope)
         if scope.flow:
             with acting_as(by):
                 await try_again(self._app, keys)
@@ -71,19 +72,22 @@ class AppDesk:
     async def rollback(self, by: str, flow: str, to: str, reason: str) -> Underway:
         with acting_as(by):
             words = told(await roll_back(self._app, flow, to, reason))
-        why = f": {reason}" if reason else ""
-        return await self._rolled(by, flow, "RolledBackByHand", f"{by} rolled back {words}{why}")
+        why, scope = f": {reason}" if reason else "", _scope_of(flow)
+        said = await self._told(by, scope, "RolledBackByHand", f"{by} rolled back {words}{why}")
+        return await self._underway(scope, said)
 
     async def end_rollback(self, by: str, flow: str) -> Underway:
         with acting_as(by):
-            words = told(await end_rollback(self._app, flow))
-        return await self._rolled(by, flow, "RollbackEnded", f"{by}: {words}")
+            ended = await end_rollback(self._app, flow)
+        said, scope = told_end(ended), _scope_of(flow)
+        if any(ended.values()):
+            said = await self._told(by, scope, "RollbackEnded", f"{by}: {said}")
+        return await self._underway(scope, said)
 
-    async def _rolled(self, by: str, flow: str, reason: str, words: str) -> Underway:
-        scope = Scope(flow.partition("@")[0])
+    async def _underway(self, scope: Scope, said: str) -> Underway:
         since = now()  # no pass begins before its decisions are to be read anew
         await self._look_again(scope)
-        return Underway(await self._told(by, scope, reason, words), since)
+        return Underway(said, since)
 
     async def confirm(self, by: str, fingerprint: str) -> str:
         shown = (c.fingerprint for status in self._app.board.everywhere() for c in status.conditions)
@@ -131,6 +135,15 @@ class AppDesk:
             self._app.loop.add(key)
         await self._app.share.tell()
 
+    def _unknown(self, scope: Scope) -> Stalled:
+        environments = self._app.estate.environments
+        if scope.environment and scope.environment not in environments:
+            return unknown("environment", scope.environment, environments)
+        names = {s.key.flow for s in self._app.board.everywhere() if isinstance(s.key, FlowKey)}
+        if scope.flow and scope.flow not in names:
+            return unknown("flow", scope.flow, names)
+        return Stalled(f"there is no flow for {scope}", reason="NotFound")
+
     def _keys(self, scope: Scope) -> list[Key]:
         """The flows in scope and their templates, as far as the board knows them."""
         chosen: set[Key] = set()
@@ -143,6 +156,11 @@ class AppDesk:
                 chosen.add(key)
         known = {status.key for status in everywhere}
         return sorted(chosen & known, key=lambda key: (isinstance(key, FlowKey), key))
+
+
+def _scope_of(flow: str) -> Scope:
+    """Of FLOW or FLOW@TENANT."""
+    return Scope(flow.partition("@")[0])
 
 
 def _quietly(text: str) -> None:

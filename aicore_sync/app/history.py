@@ -8,7 +8,7 @@ from itertools import pairwise
 from aicore_sync.app.board import now
 from aicore_sync.app.build import App
 from aicore_sync.core.answers import VersionAnswer
-from aicore_sync.core.difference import template_changes
+from aicore_sync.core.difference import joined, template_changes
 from aicore_sync.core.model import TemplateKey
 from aicore_sync.core.plan import proven_live
 from aicore_sync.core.problems import unknown
@@ -92,7 +92,7 @@ def _version(
         executable=key.executable,
         version=facts.version if facts else "",
         source=facts.source_revision if facts else "",
-        changes=tuple(str(change) for change in template_changes(before, data)),
+        changes=tuple(str(change) for change in joined(template_changes(before, data))),
         live=live,
     )
     return Version(key, revision, data, facts, answer)

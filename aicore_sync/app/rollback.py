@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from aicore_sync.app.board import now
 from aicore_sync.app.build import App
@@ -18,14 +17,6 @@ from aicore_sync.core.pins import Pin, pin_path
 from aicore_sync.core.template import owned_by
 
 
-@dataclass(frozen=True)
-class Settled:
-    """What was decided of a template, in words; `data` is the new content of its file on the state branch."""
-
-    words: str
-    data: bytes | None
-
-
 async def roll_back(app: App, flow: str, to: str, reason: str) -> Mapping[TemplateKey, str]:
     """Keep the templates of FLOW, or of FLOW@TENANT, at an earlier version until their source moves on.
 
@@ -35,23 +26,21 @@ async def roll_back(app: App, flow: str, to: str, reason: str) -> Mapping[Templa
     """
     await app.read_sources()
     found = {key: await _back(app, key, to, reason) for key in await templates_of(app, flow)}
-    return await _decide(app, found, f"roll {flow} back" + (f": {reason}" if reason else ""))
+    pins = {key: pin.encoded() for key, (_, pin) in found.items()}
+    await _write(app, pins, f"roll {flow} back" + (f": {reason}" if reason else ""))
+    return {key: words for key, (words, _) in found.items()}
 
 
-async def end_rollback(app: App, flow: str) -> Mapping[TemplateKey, str]:
-    """Publish the source again. Returns what was decided, a few words for each template."""
+async def end_rollback(app: App, flow: str) -> Mapping[TemplateKey, bool]:
+    """Publish the source again; False for a template that was not rolled back."""
     keys = await templates_of(app, flow)
     files: dict[str, bytes] = {}
     for home in app.estate.homes():
         files |= (await home.state.read()).files
     held = {key: pin_path(key) in files for key in keys}
-    found = {
-        key: Settled("its rollback ends" if there else "was not rolled back", None)
-        for key, there in held.items()
-    }
     if any(held.values()):
-        await _decide(app, found, f"end the rollback of {flow}")
-    return {key: settled.words for key, settled in found.items()}
+        await _write(app, {key: None for key, was in held.items() if was}, f"end the rollback of {flow}")
+    return held
 
 
 def told(decided: Mapping[TemplateKey, str]) -> str:
@@ -59,7 +48,13 @@ def told(decided: Mapping[TemplateKey, str]) -> str:
     return "\n".join(f"{key}: {words}" for key, words in decided.items())
 
 
-async def _back(app: App, key: TemplateKey, to: str, reason: str) -> Settled:
+def told_end(ended: Mapping[TemplateKey, bool]) -> str:
+    """What came of the end of a rollback, a line for each template."""
+    return told({key: "its rollback ends" if was else "was not rolled back" for key, was in ended.items()})
+
+
+async def _back(app: App, key: TemplateKey, to: str, reason: str) -> tuple[str, Pin]:
+    """What is decided of a template, in words and as what is kept."""
     want = await app.desire.template(key)
     if want.gone or want.source is None:
         words = f"{key} is not in the source any more, so there is nothing to hold back"
@@ -73,7 +68,7 @@ async def _back(app: App, key: TemplateKey, to: str, reason: str) -> Settled:
     made = want.template.facts.template_digest if want.template else ""
     pin = Pin(want.source.digest(opened), commit, chosen.data, operator(), now(), reason, opened, made)
     at = f"{chosen.answer.at:%Y-%m-%d %H:%M} UTC"
-    return Settled(f"back to {chosen.answer.version}, commit {commit[:12]} of {at}", pin.encoded())
+    return f"back to {chosen.answer.version}, commit {commit[:12]} of {at}", pin
 
 
 def _chosen(found: tuple[Version, ...], key: TemplateKey, to: str) -> Version:
@@ -91,14 +86,15 @@ def _chosen(found: tuple[Version, ...], key: TemplateKey, to: str) -> Version:
     return earlier
 
 
-async def _decide(app: App, found: Mapping[TemplateKey, Settled], words: str) -> Mapping[TemplateKey, str]:
-    """One commit in the operator's name on every branch that holds a decision about one of them."""
+async def _write(app: App, files: Mapping[TemplateKey, bytes | None], words: str) -> None:
+    """One commit in the operator's name on every branch that a decision is about."""
     note, author = signed(words)
 
     async def write(home: Home) -> None:
-        ours = [key for key in found if app.estate.tenants[key.tenant].branch.home is home]
-        await home.state.write({pin_path(key): found[key].data for key in ours}, note, author)
+        ours = {
+            key: data for key, data in files.items() if app.estate.tenants[key.tenant].branch.home is home
+        }
+        await home.state.write({pin_path(key): data for key, data in ours.items()}, note, author)
 
-    concerned = {app.estate.tenants[key.tenant].branch.home.name for key in found}
+    concerned = {app.estate.tenants[key.tenant].branch.home.name for key in files}
     await everywhere([home for home in app.estate.homes() if home.name in concerned], write)
-    return {key: settled.words for key, settled in found.items()}

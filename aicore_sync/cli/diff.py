@@ -13,7 +13,7 @@ from aicore_sync.app import BuildOptions, build, plan_once
 from aicore_sync.app.diff import Difference, differences, failed
 from aicore_sync.cli.progress import progress
 from aicore_sync.cli.work import DEFAULT_CONFIG, ConfigFile, Output, load
-from aicore_sync.core.difference import Change
+from aicore_sync.core.difference import Change, joined
 from aicore_sync.core.plans import DifferenceAnswer, change_answers
 from aicore_sync.terminal import CREDENTIAL_REASONS, Exit, Form, Sheet, err, out, show
 
@@ -55,7 +55,9 @@ def diff(
 
 def _show(found: tuple[Difference, ...], output: Form) -> None:
     changed = [d for d in found if d.changes]
-    rows = [(str(d.key), escape(change.subject), words(change)) for d in changed for change in d.changes]
+    rows = [
+        (str(d.key), escape(change.subject), words(change)) for d in changed for change in joined(d.changes)
+    ]
     data = {"differences": [_data(d) for d in changed]}
     names = [str(d.key) for d in changed]
     if output in (Form.TABLE, Form.WIDE) and not changed:

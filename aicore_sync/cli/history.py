@@ -116,18 +116,20 @@ async def _asked(found: Service, wish: _Wish, output: Form) -> Exit:
 
 async def _alone(config: Path, wish: _Wish, output: Form) -> Exit:
     from aicore_sync.app.build import BuildOptions, build
-    from aicore_sync.app.rollback import end_rollback, roll_back, told
+    from aicore_sync.app.rollback import end_rollback, roll_back, told, told_end
 
     settings, masker = load(config, "warning")
     async with build(settings, BuildOptions(masker=masker, history=False)) as app:
         async with progress("reading the history"):
             if wish.undo:
-                decided = await end_rollback(app, wish.flow)
+                ended = await end_rollback(app, wish.flow)
+                keys, said = ended.keys(), told_end(ended)
             else:
                 decided = await roll_back(app, wish.flow, wish.to, wish.reason)
-        show_act(ActAnswer(message=told(decided)), output)
+                keys, said = decided.keys(), told(decided)
+        show_act(ActAnswer(message=said), output)
         async with progress("publishing"):
-            applied = await _carry_out(app, frozenset(key.executable for key in decided))
+            applied = await _carry_out(app, frozenset(key.executable for key in keys))
     tell_left_out(applied)
     if not applied.settled:
         return Exit.TIMEOUT

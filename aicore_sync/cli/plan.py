@@ -16,6 +16,7 @@ from aicore_sync.app.diff import differences
 from aicore_sync.cli.diff import words
 from aicore_sync.cli.progress import progress
 from aicore_sync.cli.work import DEFAULT_CONFIG, ConfigFile, Output, load
+from aicore_sync.core.difference import joined
 from aicore_sync.core.plans import PlanAnswer, key_plan
 from aicore_sync.core.wording import describe
 from aicore_sync.terminal import CREDENTIAL_REASONS, Exit, Form, Sheet, coloured, err, out, show
@@ -82,7 +83,7 @@ def _show_plan(result: Planned, output: Form) -> None:
     for key, found in result.plans.items():
         for action in found.actions:
             rows.append((str(key), action.stage.value, escape(describe(action))))
-        for change in changes.get(key, ()):
+        for change in joined(changes.get(key, ())):
             rows.append((str(key), "", f"  {escape(change.subject)}: {words(change)}"))
         for hold in found.holds:
             word, what = coloured(hold.reason, hold.mark), escape(f"{hold.subject} {hold.message}".strip())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from aicore_sync.core.chronicle import Publication
-from aicore_sync.core.difference import Change
+from aicore_sync.core.difference import Change, joined
 from aicore_sync.core.model import Health, Mark, Stage, Status
 
 FLOW_STAGES = (
@@ -66,18 +66,6 @@ def side_by_side(rollouts: Sequence[Rollout]) -> tuple[Rollout, ...]:
     if any(one.stages[0].at for one in rollouts):
         return tuple(rollouts)
     return tuple(replace(one, stages=one.stages[1:]) for one in rollouts)
-
-
-def joined(changes: Sequence[Change]) -> tuple[Change, ...]:
-    """The same change of several steps once: `4 steps: variable A added`."""
-    alike: dict[tuple[bool, str, str], list[Change]] = {}
-    for change in changes:
-        alike.setdefault((change.subject.startswith("step "), change.kind, change.what), []).append(change)
-    return tuple(
-        Change(f"{len(found)} steps", what, found[0].kind) if of_step and len(found) > 1 else one
-        for (of_step, _, what), found in alike.items()
-        for one in (found[:1] if of_step else found)
-    )
 
 
 def _there(status: Status, last: int) -> bool:

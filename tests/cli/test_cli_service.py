@@ -161,7 +161,11 @@ def test_a_rollback_is_the_services_and_waits_until_it_is_live(
     assert (ended.code, ended.out) == (0, "pipeline: alpha@t: its rollback ends\n"), ended.err
     assert published() == second
     assert decided() == "pipeline|pipeline: end the rollback of alpha"
+    nothing = run("rollback", "alpha", "--undo")
+    assert (nothing.code, nothing.out) == (0, "alpha@t: was not rolled back\n"), nothing.err
+    assert "did you mean `alpha`" in run("sync", "alhpa").said
     events = run("events", "-o", "json").json()["events"]
+    assert [event["reason"] for event in events].count("RollbackEnded") == 1
     acts = {event["reason"]: event for event in events if event["by"] == "pipeline"}
     assert {acts[reason]["flow"] for reason in ("RolledBackByHand", "RollbackEnded")} == {"alpha"}
     monkeypatch.delenv("AICORE_SYNC_TOKEN")  # then it is a file in git, and the service finds it

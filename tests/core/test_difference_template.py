@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aicore_sync.core.difference import summary, template_changes, text_changes
+from aicore_sync.core.difference import Change, joined, summary, template_changes, text_changes
 
 GOLDEN = (Path(__file__).parents[1] / "golden" / "wt-churn-train.yaml").read_bytes()
 Edit = Callable[[dict[str, Any]], Any]
@@ -188,3 +188,15 @@ def test_nothing_that_differs_is_left_out(path: tuple[Any, ...], value: int) -> 
         return  # the canonical form sets it
     at[path[-1]] = str(value)
     assert template_changes(GOLDEN, yaml.safe_dump(other).encode()) != ()
+
+
+def test_the_same_change_of_several_steps_is_said_once() -> None:
+    plan, variable = Change("parameter a", "variable A added"), "variable A added"
+    steps = [Change(f"step {name}", variable) for name in ("one", "two", "three")]
+    alone, other = Change("step one", "image a → b"), Change("step two", variable, "removed")
+    assert joined([plan, steps[0], alone, *steps[1:], other]) == (
+        plan,
+        Change("3 steps", variable),
+        alone,
+        other,
+    )

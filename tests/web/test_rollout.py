@@ -6,9 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from aicore_sync.core.chronicle import Publication
-from aicore_sync.core.difference import Change
 from aicore_sync.core.model import Condition, FlowKey, Health, Mark, Stage, Status
-from aicore_sync.web.rollout import joined, rollout, side_by_side
+from aicore_sync.web.rollout import rollout, side_by_side
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -87,15 +86,3 @@ def test_a_push_has_no_column_where_nobody_pushes() -> None:
     assert [s.name for s in side_by_side((seen, seen))[1].stages][:2] == ["Seen", "Published"]
     assert side_by_side((seen, pushed)) == (seen, pushed)
     assert side_by_side(()) == ()
-
-
-def test_the_same_change_of_several_steps_is_said_once() -> None:
-    plan, variable = Change("parameter a", "variable A added"), "variable A added"
-    steps = [Change(f"step {name}", variable) for name in ("one", "two", "three")]
-    alone, other = Change("step one", "image a → b"), Change("step two", variable, "removed")
-    assert joined([plan, steps[0], alone, *steps[1:], other]) == (
-        plan,
-        Change("3 steps", variable),
-        alone,
-        other,
-    )

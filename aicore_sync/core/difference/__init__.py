@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aicore_sync.core.difference.change import Change, Kind, summary
+from aicore_sync.core.difference.change import Change, Kind, joined, summary
 from aicore_sync.core.difference.flow import flow_changes
 from aicore_sync.core.difference.template import template_changes, text_changes
 
-__all__ = ["Change", "Kind", "flow_changes", "summary", "template_changes", "text_changes"]
+__all__ = ["Change", "Kind", "flow_changes", "joined", "summary", "template_changes", "text_changes"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,6 +28,18 @@ def summary(changes: Iterable[Change]) -> str:
     for change in changes:
         by_subject.setdefault(change.subject, []).append(change.what)
     return "; ".join(f"{subject}: {', '.join(whats)}" for subject, whats in by_subject.items())
+
+
+def joined(changes: Sequence[Change]) -> tuple[Change, ...]:
+    """The same change of several steps once: `4 steps: variable A added`."""
+    alike: dict[tuple[bool, str, str], list[Change]] = {}
+    for change in changes:
+        alike.setdefault((change.subject.startswith("step "), change.kind, change.what), []).append(change)
+    return tuple(
+        Change(f"{len(found)} steps", what, found[0].kind) if of_step and len(found) > 1 else one
+        for (of_step, _, what), found in alike.items()
+        for one in (found[:1] if of_step else found)
+    )
 
 
 def from_to(name: str, before: Any, after: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
 from aicore_sync.core.chronicle import Event, Publication
-from aicore_sync.core.difference import template_changes, text_changes
+from aicore_sync.core.difference import joined, template_changes, text_changes
 from aicore_sync.store import EventQuery
 from aicore_sync.web.pages.render import Frame, render
 
@@ -30,5 +30,5 @@ def publication_page(now: Publication, before: Publication | None, frame: Frame)
     """One publication against the one before it: in words, and line by line."""
     old, new = (before.document or None) if before else None, now.document or None
     raw = text_changes(old, new, f"wt-{now.executable}").splitlines()[:MOST_LINES]
-    changes = template_changes(old, new)
+    changes = joined(template_changes(old, new))
     return render("publication.html", frame, turn="", now=now, before=before, changes=changes, raw=raw)
