@@ -98,6 +98,8 @@ CASES: list[tuple[str, str, Change]] = [
     ("AC126", "error", lambda d: main(d)["container"].update(image="python:3.11")),
     ("AC126", "error", lambda d: main(d)["container"].update(image="org/churn:1")),
     ("AC126", "error", lambda d: main(d)["container"].pop("image")),
+    ("AC126", "error", lambda d: main(d)["container"].update(image="docker.io/org/Churn:1")),
+    ("AC126", "error", lambda d: main(d)["container"].update(image="docker.io/org/churn:1 [click](x)")),
     ("AC127", "error", lambda d: main(d)["container"].pop("command")),
     ("AC127", "warning", lambda d: main(d)["container"].pop("args")),
     ("AC128", "warning", lambda d: d["spec"].pop("activeDeadlineSeconds")),

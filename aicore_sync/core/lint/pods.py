@@ -24,6 +24,12 @@ from aicore_sync.core.template.walk import (
 
 _VARIABLE = re.compile(r"[A-Za-z_.-][\w.-]*", re.ASCII)
 _USER_TEXT = re.compile(r"\{\{=?[^}]*\bworkflow\.parameters\b")
+# The grammar of image references (distribution/reference): host, lower-case path, tag, digest.
+_REFERENCE = re.compile(
+    r"[A-Za-z0-9.-]+(:\d+)?/[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*"
+    r"(:[A-Za-z0-9_][\w.-]{0,127})?(@[a-z0-9]+:[0-9a-f]{32,})?",
+    re.ASCII,
+)
 # AI Core sets these itself and rejects pods that differ.
 _FORBIDDEN = (
     "serviceAccountName",
@@ -113,13 +119,20 @@ def shell_text(document: Document, options: LintOptions) -> Iterator[Finding]:
 def image(document: Document, options: LintOptions) -> Iterator[Finding]:
     """AC126: AI Core pulls only images whose reference starts with the registry's host."""
     for place, container in all_containers(document):
-        found = str(container.get("image") or "")
-        if found.startswith("{{"):
-            continue
-        host, slash, _ = found.partition("/")
-        if not slash or not ("." in host or ":" in host or host == "localhost"):
-            message = f"{found!r} does not name its registry" if found else "there is no image"
+        message = _image_fault(str(container.get("image") or ""))
+        if message:
             yield Finding("AC126", "error", message, f"{place}.image", "write docker.io/<org>/<image>:<tag>")
+
+
+def _image_fault(found: str) -> str:
+    if "{{" in found:
+        return ""
+    if not found:
+        return "there is no image"
+    host, slash, _ = found.partition("/")
+    if not slash or not ("." in host or ":" in host or host == "localhost"):
+        return f"{found!r} does not name its registry"
+    return "" if _REFERENCE.fullmatch(found) else f"{found!r} is no image reference"
 
 
 def command(document: Document, options: LintOptions) -> Iterator[Finding]:
