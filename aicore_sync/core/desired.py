@@ -13,7 +13,7 @@ from aicore_sync.core.deployed import Deployed
 from aicore_sync.core.ingredients import Ingredients
 from aicore_sync.core.manifest.runs import Concurrency, Logs
 from aicore_sync.core.model import FlowKey, Hold, TemplateKey
-from aicore_sync.core.refusals import Refusal
+from aicore_sync.core.refusals import Declined, Refusal
 from aicore_sync.core.starts import Start
 from aicore_sync.core.template import PublishedTemplate
 from aicore_sync.core.world import (
@@ -139,6 +139,7 @@ class SeenTemplate:
     executions: int = 0
     refusal: Refusal | None = None
     review: Review | None = None  # None: nothing is proposed for this template
+    declined: Declined | None = None
     conflict: Review | None = None  # what is proposed and cannot be merged any more
     paused: frozenset[str] | None = None  # schedules that we paused for the next template; None: no record
     quota: Quota | None = None  # for a new file only; in use are also places that others wait to fill

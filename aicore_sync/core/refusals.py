@@ -1,6 +1,8 @@
-"""What AI Core refused of a template: one file each on the state branch, so that it is not published again and again.
+"""What AI Core refused of a template, and what people declined: one file each on the state branch, so that it is not
+published or proposed again and again.
 
     refused/<tenant>/<executable>.json
+    declined/<tenant>/<executable>.json
 
 A refusal does not last for ever: what AI Core lacked may be there by now, so the same content has another try, ever
 more rarely, and at once when a person asks for it.
@@ -77,6 +79,39 @@ def read_refusal(data: bytes | None) -> Refusal | None:
             again=bool(record.get("again", False)),
             all=tuple(map(str, record.get("all", ()))),
         )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+@dataclass(frozen=True)
+class Declined:
+    """People closed the request at `url` without merging the template with this digest, or with "" its removal.
+
+    `again`: somebody wants them to be asked once more.
+    """
+
+    digest: str
+    url: str
+    again: bool = False
+
+    def encoded(self) -> bytes:
+        """The content of its file."""
+        record = {"templateDigest": self.digest, "url": self.url, "again": self.again}
+        return json.dumps(record, sort_keys=True).encode() + b"\n"
+
+
+def declined_path(key: TemplateKey) -> str:
+    """Where the state branch keeps what people declined."""
+    return f"declined/{key.tenant}/{key.executable}.json"
+
+
+def read_declined(data: bytes | None) -> Declined | None:
+    """What a file says; None without one that can be read."""
+    if data is None:
+        return None
+    try:
+        record = json.loads(data)
+        return Declined(str(record["templateDigest"]), str(record["url"]), bool(record.get("again", False)))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -10,7 +10,8 @@ import pytest
 from controller_world import World, world
 from forges import TOKEN, TestForge, forge_on
 
-from aicore_sync.core.model import Health, Stage
+from aicore_sync.app.again import try_again
+from aicore_sync.core.model import Health, Stage, TemplateKey
 
 
 @asynccontextmanager
@@ -64,7 +65,7 @@ async def test_a_closed_request_holds_its_content_back_and_removals_are_reviewed
     async with reviewed(tmp_path) as (w, forge):
         w.write("alpha")
         w.write("beta")
-        async with w.service():
+        async with w.service() as app:
             await w.until(lambda: waits(w, "alpha", "AwaitingMerge") and waits(w, "beta", "AwaitingMerge"))
             forge.close()
             await w.until(
@@ -76,8 +77,16 @@ async def test_a_closed_request_holds_its_content_back_and_removals_are_reviewed
             w.write("alpha", text="print(2)")
             await w.until(lambda: waits(w, "alpha", "AwaitingMerge"), "new content is a new question")
             assert [t.title for t in forge.open_ones()] == ["Templates: alpha"]
-            forge.merge()
+            forge.merge(delete=True)
             await w.healthy("alpha")
+            await w.quiet()
+            assert waits(w, "beta", "RequestClosed"), "a no outlives the branch of requests"
+            assert not forge.open_ones()
+            await try_again(app, [TemplateKey("t", "beta")])
+            await w.until(lambda: waits(w, "beta", "AwaitingMerge"), "asked again")
+            assert [t.title for t in forge.open_ones()] == ["Templates: beta"]
+            forge.merge()
+            await w.healthy("beta")
 
             for file in w.path("alpha").parent.iterdir():
                 file.unlink()

@@ -34,8 +34,9 @@ from aicore_sync.core.desired import (
 )
 from aicore_sync.core.model import FlowKey, Hold, Mark, Stage, TemplateKey
 from aicore_sync.core.plan import plan_flow, plan_template, proven_live
+from aicore_sync.core.plan.review import counted
 from aicore_sync.core.plan.templates import stays
-from aicore_sync.core.refusals import Refusal, read_refusal
+from aicore_sync.core.refusals import Refusal, read_declined, read_refusal
 from aicore_sync.core.template import PublishedTemplate
 from aicore_sync.core.world import (
     ApplicationStatus,
@@ -119,11 +120,15 @@ class World:
         executable = Executable(want.key.executable, "churn", live[1].version) if live else None
         refusal = self.memory.get(f"refused/{want.key.tenant}/{want.key.executable}.json")
         paused = self.memory.get(f"paused/{want.key.tenant}/{want.key.executable}.json")
+        declined = read_declined(self.memory.get(f"declined/{want.key.tenant}/{want.key.executable}.json"))
         return SeenTemplate(
             published=published,
             pending=bool(self.pending),
             push_error=self.push_error,
-            review=self.review,
+            review=counted(
+                self.review, declined, want.template.facts.template_digest if want.template else ""
+            ),
+            declined=declined,
             application=ApplicationStatus(sync="Synced", revision="c0ffee", resources=entry),
             synced_blob=blob(self.files[name][0]) if name in self.files and self.refreshed else None,
             executable=executable,

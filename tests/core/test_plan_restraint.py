@@ -96,7 +96,7 @@ def test_every_kind_of_action_of_a_flow_has_been_thought_about() -> None:
     others = {"StopExecution", "DeleteExecutions"}  # they only take away
     others |= {"TagExecution"}  # says whose a run is, and changes nothing of it
     of_tenants = {"CreateGroup", "LabelGroup", "WriteSecret"}
-    of_templates = {"Publish", "Retract", "Remember", "Register", "Refresh"}
+    of_templates = {"Publish", "Retract", "Withdraw", "Remember", "Register", "Refresh"}
     rest = {kind.__name__ for kind in get_args(actions.Action)} - known - others - of_templates - of_tenants
     assert rest == set(), "say in restraint.py whether it adds or takes away"
 

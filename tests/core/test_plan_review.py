@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aicore_sync.core.actions import Plan, Publish, Retract, Withdraw
+from aicore_sync.core.actions import Plan, Publish, Remember, Retract, Withdraw
 from aicore_sync.core.adoption import Adoption, annotated
 from aicore_sync.core.desired import PublishedFile, Review, ScheduleUse, SeenTemplate, Template, WantTemplate
 from aicore_sync.core.model import Hold, Mark, Stage, TemplateKey
 from aicore_sync.core.plan import plan_template
-from aicore_sync.core.refusals import Refusal
+from aicore_sync.core.plan.review import counted
+from aicore_sync.core.refusals import Declined, Refusal, read_declined
 from aicore_sync.core.template import PublishedTemplate
 from aicore_sync.core.world import Executable, Schedule
 
@@ -23,6 +24,8 @@ OLD = PublishedTemplate("train", "churn", owner="team", template_digest="old")
 WANT = WantTemplate(KEY, Template("wt-train.yaml", b"new", NEW))
 HERE = PublishedFile("wt-train.yaml", "b10b", "c0ffee", OLD, ours=True, data=b"old")
 URL = "https://forge.example.com/requests/7"
+DECLINED = Declined("new", URL)
+NO = Remember("declined/t/train.json", DECLINED.encoded(), "people declined train")
 
 
 def review(digest: str, *, is_open: bool = True) -> Review:
@@ -42,9 +45,41 @@ def test_what_is_proposed_is_not_published_again(
 ) -> None:
     plan = plan_template(WANT, SeenTemplate(published, review=seen), NOW)
     (hold,) = plan.holds
-    assert not plan.actions
+    assert plan.actions == (() if seen.open else (NO,))
     assert (hold.reason, hold.mark) == (reason, mark)
     assert URL in hold.message
+
+
+@pytest.mark.parametrize(
+    ("proposed", "declined", "wanted", "expected"),
+    [
+        (None, None, "new", None),
+        (None, DECLINED, "new", Review("", "new", URL, open=False)),  # the branch of requests moved on
+        (None, DECLINED, "newer", None),
+        (None, Declined("", URL), "", Review("", "", URL, open=False)),
+        (None, Declined("new", URL, again=True), "new", None),
+        (review("new", is_open=False), Declined("new", URL, again=True), "new", None),
+        (review("new", is_open=False), DECLINED, "new", review("new", is_open=False)),
+        (review("new"), DECLINED, "new", review("new")),  # reopened
+        (
+            review("new", is_open=False),
+            Declined("new", "other", again=True),
+            "new",
+            review("new", is_open=False),
+        ),
+    ],
+)
+def test_a_no_lasts_until_somebody_has_people_asked_again(
+    proposed: Review | None, declined: Declined | None, wanted: str, expected: Review | None
+) -> None:
+    assert counted(proposed, declined, wanted) == expected
+
+
+def test_a_no_is_noted_once_and_read_back() -> None:
+    seen = SeenTemplate(HERE, review=review("new", is_open=False), declined=DECLINED)
+    assert not plan_template(WANT, seen, NOW).actions
+    assert read_declined(NO.data) == DECLINED
+    assert [read_declined(d) for d in (None, b"", b"[]", b"{}")] == [None] * 4
 
 
 @pytest.mark.parametrize("is_open", [True, False])

@@ -364,6 +364,7 @@ def test_the_old_template_goes_on_when_the_new_one_is_held(
     turns(world, wanted("beta", blocked=blocked))
     assert len(world.log) == number, "it rests"
     vars(world).update(dict.fromkeys(between))
+    world.memory.pop("declined/acme/churn-train.json", None)
     turns(world, wanted("beta"), 12)
     assert (world.schedules[0].status, RECORD in world.memory) == ("ACTIVE", False)
     assert world.synced["churn-train"][1].parameters.keys() == {"beta"}

@@ -15,8 +15,9 @@ from aicore_sync.controller.observe.quota import Places
 from aicore_sync.core.desired import PublishedFile, ScheduleUse, SeenTemplate, WantTemplate
 from aicore_sync.core.errors import Transient
 from aicore_sync.core.model import Hold, Mark, Stage
+from aicore_sync.core.plan.review import counted
 from aicore_sync.core.plan.templates import paused_path
-from aicore_sync.core.refusals import Refusal, read_refusal, refusal_path
+from aicore_sync.core.refusals import Refusal, declined_path, read_declined, read_refusal, refusal_path
 from aicore_sync.core.template import binding_problems, read_published
 from aicore_sync.core.world import ApplicationStatus, Configuration, Executable, Schedule
 from aicore_sync.git import Blob, StateSnapshot, blob_id
@@ -41,7 +42,10 @@ class TemplateReader:
         status = await self._lists.application(tenant)
         state = await self._lists.state(tenant.branch.home)
         uses = await self._uses(want, tenant)
-        review = await self._lists.review(tenant, want.key.executable, published)
+        declined = read_declined(state.files.get(declined_path(want.key)))
+        wanted = want.template.facts.template_digest if want.template else ""
+        proposed = await self._lists.review(tenant, want.key.executable, published)
+        review = counted(proposed, declined, wanted)
         seen = SeenTemplate(
             published=published,
             pending=self._pending(want, tenant, published),
@@ -51,6 +55,7 @@ class TemplateReader:
             synced_blob=await self._synced_blob(tenant, published, status),
             schedules=uses,
             executions=await self._running(want, tenant) if want.gone else 0,
+            declined=declined,
             review=None if review and review.outdated else review,
             conflict=review if review and review.outdated else None,
             paused=paused(state.files.get(paused_path(want))),

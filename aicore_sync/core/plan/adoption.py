@@ -62,7 +62,7 @@ def plan_file(want: WantTemplate, seen: SeenTemplate) -> Plan:
         hold = Hold(Stage.PUBLISH, "PublishPending", "the annotations wait for the next commit", after=10)
         return Plan(holds=(*want.holds, hold))
     if seen.review and file.facts and seen.review.digest == file.facts.template_digest:
-        return Plan(holds=want.holds) + in_review(seen.review)
+        return Plan(holds=want.holds) + in_review(want, seen.review)
     data = annotated(file.data, file.file, template.facts)
     marked = replace(template, file=file.file, data=data, uploads=(), note=f"adopt {file.file}")
     return Plan((Publish(want.key.tenant, marked, adopt=True),), want.holds)

@@ -103,7 +103,7 @@ def _put_back(want: WantTemplate, refusal: Refusal, seen: SeenTemplate) -> Plan:
     if seen.push_error:
         return Plan(holds=(hold, seen.push_error))
     if seen.review and seen.review.digest != refusal.template_digest:
-        return Plan(holds=(hold, *in_review(seen.review).holds))
+        return Plan(holds=(hold, *in_review(want, seen.review).holds))
     if refusal.previous is None:
         return Plan((Retract(want.key.tenant, want.key.executable, file.file),), (hold,))
     old = replace(want.template, data=refusal.previous, uploads=())

@@ -13,8 +13,8 @@ from aicore_sync.core.model import Hold, Mark, Stage
 from aicore_sync.core.plan.adoption import adoptable, plan_file
 from aicore_sync.core.plan.refusals import failure, not_taken, passes, refuse, standing, while_refused
 from aicore_sync.core.plan.registration import plan_registration, shared_source
-from aicore_sync.core.plan.review import in_review, withdrawal
-from aicore_sync.core.refusals import refusal_path
+from aicore_sync.core.plan.review import in_review, noted, withdrawal
+from aicore_sync.core.refusals import declined_path, refusal_path
 from aicore_sync.core.template import PublishedTemplate
 from aicore_sync.core.world import ApplicationStatus, Executable
 
@@ -109,7 +109,7 @@ def _retract(want: WantTemplate, seen: SeenTemplate) -> Plan:
     if seen.push_error:
         return Plan(holds=(seen.push_error,))
     if seen.review and not seen.review.digest:
-        return in_review(seen.review)
+        return noted(want, seen) + in_review(want, seen.review)
     return Plan(actions=(Retract(want.key.tenant, want.key.executable, file.file),))
 
 
@@ -139,6 +139,7 @@ def _forget_notes(want: WantTemplate, seen: SeenTemplate) -> Plan:
     """What was noted of a template goes after its file, and pauses after the schedules that they tell of."""
     words = f"{want.key.executable} is gone"
     paths = [refusal_path(want.key)] if seen.refusal else []
+    paths += [declined_path(want.key)] if seen.declined else []
     paths += [paused_path(want)] if seen.paused is not None and not seen.schedules else []
     return Plan(tuple(Remember(path, None, words) for path in paths))
 
@@ -167,7 +168,8 @@ def _publish(want: WantTemplate, seen: SeenTemplate, now: datetime) -> Plan:
     if seen.review and seen.review.digest == template.facts.template_digest:
         # A request that was reopened. What a person sets ACTIVE during a review is left alone.
         late = [use for use in firing if use.schedule.name not in (seen.paused or ())]
-        return notes + _pauses(want, seen, late if seen.review.open else ()) + in_review(seen.review)
+        todo = _pauses(want, seen, late if seen.review.open else ()) + noted(want, seen)
+        return notes + todo + in_review(want, seen.review)
     if seen.quota and seen.published is None and seen.quota.used >= seen.quota.limit:
         return notes + _quota_exceeded(seen)
     pauses = _pauses(want, seen, firing)
@@ -253,10 +255,14 @@ def _pauses(want: WantTemplate, seen: SeenTemplate, firing: Sequence[ScheduleUse
 
 
 def _forget(want: WantTemplate, seen: SeenTemplate) -> Plan:
-    """A refusal is history once the template is live."""
-    if seen.refusal is None or not proven_live(seen):
+    """Once the template is live, a refusal is history, and so is a no to just this content or to its removal."""
+    assert want.template is not None
+    over = ("", want.template.facts.template_digest)
+    paths = [refusal_path(want.key)] if seen.refusal else []
+    paths += [declined_path(want.key)] if seen.declined and seen.declined.digest in over else []
+    if not paths or not proven_live(seen):
         return Plan()
-    return Plan((Remember(refusal_path(want.key), None, f"{want.key.executable} is accepted again"),))
+    return Plan(tuple(Remember(p, None, f"{want.key.executable} is accepted again") for p in paths))
 
 
 def _forget_pauses(want: WantTemplate, seen: SeenTemplate) -> Plan:
