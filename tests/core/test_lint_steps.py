@@ -119,7 +119,7 @@ def test_an_image_that_nobody_named(image: str, told: list[tuple[str, str]]) -> 
 FINE: list[Change] = [
     lambda d: d["spec"]["templates"].append({"name": "wait", "suspend": {"duration": "10s"}}),
     lambda d: main(d)["container"].update(args=["{{workflow.parameters.json}} {{workflow.parameters.mode}}"]),
-    lambda d: main(d)["container"].update(image="docker.io/org/churn@sha256:abc"),
+    lambda d: main(d)["container"].update(image="docker.io/org/churn@sha256:" + "a" * 64),
     lambda d: main(d)["container"].update(image="{{workflow.parameters.mode}}"),
     lambda d: main(d)["metadata"]["labels"].update({"ai.sap.com/resourcePlan": "infer.l"}),
     dag({"name": "a", "template": "main"}, {"name": "b", "template": "main", "dependencies": ["a"]}),
