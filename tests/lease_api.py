@@ -63,6 +63,7 @@ class LeaseApi:
     writes: list[Write] = field(default_factory=list)
     requests: list[tuple[str, str, str]] = field(default_factory=list)  # client, method, path
     forgotten: int = 0  # resource versions up to this one are too old to watch from
+    gone_by_event: bool = False  # that is told by an event of the watch, not by its status
     version: int = 100
     news: threading.Condition = field(default_factory=threading.Condition)
     silent: set[str] = field(default_factory=set)  # clients that get no answer, neither now nor later
@@ -93,6 +94,17 @@ class LeaseApi:
             self.version += 1
             lease = self.leases.pop(name)
             self.events.append((self.version, "DELETED", lease))
+            self.news.notify_all()
+
+    def empty(self, name: str) -> None:
+        """As `kubectl replace` with the manifest of the chart does: holder, times and terms are gone."""
+        with self.news:
+            self.version += 1
+            old = self.leases[name]
+            metadata = old["metadata"] | {"resourceVersion": str(self.version)}
+            metadata.pop("annotations", None)
+            self.leases[name] = {key: old[key] for key in ("apiVersion", "kind")} | {"metadata": metadata}
+            self.events.append((self.version, "MODIFIED", self.leases[name]))
             self.news.notify_all()
 
     def cut_off(self, *clients: str) -> None:
@@ -257,19 +269,25 @@ class Handler(BaseHTTPRequestHandler):
             int(query.get("resourceVersion") or 0),
             time.monotonic() + float(query.get("timeoutSeconds", "60")),
         )
-        if since < self.api.forgotten:
-            raise Refused(410, "Expired", "too old resource version")
+        gone = Refused(410, "Expired", "too old resource version") if since < self.api.forgotten else None
+        if gone and not self.api.gone_by_event:
+            raise gone
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         with suppress(OSError):
-            while (events := self._events(client, name, since, ends)) is not None:
+            if gone:
+                self._event("ERROR", gone.body)
+            while not gone and (events := self._events(client, name, since, ends)) is not None:
                 for version, kind, lease in events:
-                    line = json.dumps({"type": kind, "object": lease}).encode() + b"\n"
-                    self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+                    self._event(kind, lease)
                     since = version
             self.wfile.write(b"0\r\n\r\n")
+
+    def _event(self, kind: str, body: dict[str, Any]) -> None:
+        line = json.dumps({"type": kind, "object": body}).encode() + b"\n"
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
 
     def _events(
         self, client: str, name: str, since: int, ends: float

@@ -56,10 +56,14 @@ class Seen:
         """With what was read at the first look."""
         return cls(record, now, now + record.duration)
 
-    def after(self, record: Record, now: float) -> Seen:
-        """With what was read now; a watch may be behind what is known already."""
+    def after(self, record: Record, now: float, read: bool = False) -> Seen:
+        """With what was told now. A watch may be behind what is known already; what was `read` may not.
+
+        So somebody who writes the Lease without its terms is believed as soon as it is read.
+        """
         before = self.record
-        if record.uid == before.uid and (record.term, not record.holder) < (before.term, not before.holder):
+        behind = (record.term, not record.holder) < (before.term, not before.holder)
+        if record.uid == before.uid and behind and not read:
             return self
         if record.uid != before.uid:
             return Seen(record, now, now + before.duration)

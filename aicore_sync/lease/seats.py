@@ -127,7 +127,7 @@ class Seats:
     async def _follow(self, name: str) -> None:
         while True:
             try:
-                self._note(await self._leases.get(name))
+                self._note(await self._leases.get(name), read=True)
                 await self._act(name)
                 await self._watch(name)
             except SyncError as error:
@@ -155,9 +155,9 @@ class Seats:
             return max(0.0, min(seen.over - self._clocks.boot(), 2 * options.retry))
         return options.duration
 
-    def _note(self, record: Record) -> None:
+    def _note(self, record: Record, read: bool = False) -> None:
         now, before = self._clocks.boot(), self._seen.get(record.seat)
-        self._seen[record.seat] = before.after(record, now) if before else Seen.first(record, now)
+        self._seen[record.seat] = before.after(record, now, read) if before else Seen.first(record, now)
         record = self._seen[record.seat].record
         if self._mine and self._mine.seat == record.seat and self._mine.nudge != record.nudge:
             self._mine = replace(self._mine, nudge=record.nudge)
@@ -196,7 +196,7 @@ class Seats:
         except Transient as error:
             if error.reason != "LeaseChanged":
                 raise
-            self._note(await self._leases.get(record.seat))
+            self._note(await self._leases.get(record.seat), read=True)
             return None
         self._note(written)
         return written

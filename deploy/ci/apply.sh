@@ -11,6 +11,7 @@ set -uo pipefail
 config=$1 seconds=${2:-1800}
 
 if [ -n "${AICORE_SYNC_URL:-}" ]; then
+  [ -n "${AICORE_SYNC_TOKEN:-}" ] || { echo 'AICORE_SYNC_URL names a service, but AICORE_SYNC_TOKEN is empty' >&2; exit 5; }
   exec aicore-sync sync --wait --config "$config" --timeout "$seconds"
 fi
 aicore-sync plan --config "$config"

@@ -43,6 +43,7 @@ def test_a_watch_that_is_behind_brings_nobody_back() -> None:
     seen = Seen(cleared(OTHER), 100.0)
     assert seen.after(replace(OTHER, renewed="12:00:05"), 120.0) is seen
     assert seen.after(replace(OTHER, term=2), 120.0) is seen
+    assert seen.after(FREE, 120.0, read=True) == Seen(FREE, 120.0), "somebody has emptied it"
     anew = replace(FREE, uid="u2")
     assert seen.after(anew, 120.0) == Seen(anew, 120.0, ended=155.0), (
         "its holder may rely on the old one till then"

@@ -207,10 +207,12 @@ async def test_a_process_finds_its_own_name_again_and_need_not_wait(api: LeaseAp
         assert after.over(term)
 
 
+@pytest.mark.parametrize("by_event", [False, True])
 async def test_watches_that_end_or_are_too_old_are_begun_anew(
-    api: LeaseApi, monkeypatch: pytest.MonkeyPatch
+    api: LeaseApi, monkeypatch: pytest.MonkeyPatch, by_event: bool
 ) -> None:
     monkeypatch.setattr(kubernetes, "WATCH", 1)
+    api.gone_by_event = by_event
     async with replica(api, "one") as one, replica(api, "two", replace(SHORT, duration=600.0)) as two:
         await until(lambda: one.mine or two.mine)
         watches = len([path for _, _, path in api.requests if "watch=true" in path])
@@ -234,6 +236,17 @@ async def test_a_missing_lease_is_waited_for(api: LeaseApi) -> None:
         await until(lambda: one.mine)
         assert one.term != term
         await until(lambda: one.over(term))
+
+
+async def test_a_lease_that_somebody_emptied_is_taken_anew(api: LeaseApi) -> None:
+    api.leases["shard-0"]["spec"] = {"leaseTransitions": 7}
+    async with replica(api, "one") as one, replica(api, "two") as two:
+        await until(lambda: one.mine or two.mine)
+        await until(lambda: one.holders() and two.holders())
+        term = one.term or two.term
+        api.empty("shard-0")
+        await until(lambda: bool(one.mine) != bool(two.mine) and term not in (one.term, two.term))
+        assert not one.over(term), "a lock in git that names it is left alone until it expires"
 
 
 async def test_a_nudge_reaches_the_holder_and_keeps_nobody_alive(api: LeaseApi) -> None:

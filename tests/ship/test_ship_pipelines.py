@@ -229,6 +229,12 @@ def test_applying_asks_the_service_where_one_is_named(source: Path) -> None:
     assert "ServiceUnreachable" in done.stderr
 
 
+def test_a_service_without_a_token_is_not_asked(tmp_path: Path) -> None:
+    done = run("apply.sh", "c.yaml", cwd=tmp_path, AICORE_SYNC_URL="http://127.0.0.1:9")
+    assert done.returncode == 5
+    assert "AICORE_SYNC_TOKEN is empty" in done.stderr
+
+
 def steps(node: Any) -> Iterator[str]:
     """Every piece of shell in a pipeline."""
     if isinstance(node, dict):
