@@ -149,5 +149,9 @@ async def _confirm(app: App, expect: str) -> None:
         words = f"a running service holds the lock, and does by itself what is planned; nothing waits for {expect}"
         raise Stalled(words, reason="NothingWaits")
     agree(app, found, expect)
+    async with service(app.settings) as there:
+        if there and has_token():
+            err.print(await there.act("confirm", fingerprint=expect), markup=False)
+            return
     await confirm(app, expect)
     err.print("a running service holds the lock; it has been given the confirmation and goes on by itself")

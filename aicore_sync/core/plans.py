@@ -31,18 +31,18 @@ class ActionAnswer(Answer):
 class HoldAnswer(Answer):
     """Something that waits, or that a person has to mend."""
 
-    stage: str
+    stage: str = Field(description="publish, sync, configure, schedule or execute")
     reason: str = Field(description="PascalCase word for machines, explained in troubleshooting.md")
     subject: str = Field(description="The object that it speaks of, empty for the whole stage")
-    message: str
+    message: str = Field(description="One sentence for people")
 
 
 class KeyPlan(Answer):
     """What is planned for a flow in an environment, or for a template."""
 
     key: str = Field(description="FLOW/ENVIRONMENT, or EXECUTABLE@TENANT for a template")
-    actions: tuple[ActionAnswer, ...]
-    holds: tuple[HoldAnswer, ...]
+    actions: tuple[ActionAnswer, ...] = Field(description="What would be done, in this order")
+    holds: tuple[HoldAnswer, ...] = Field(description="What waits, and for what")
     changes: tuple[ChangeAnswer, ...] = Field(
         description="What the source changes, in words, as `diff` says it"
     )
@@ -52,45 +52,45 @@ class PlanAnswer(Answer):
     """A plan."""
 
     fingerprint: str = Field(description="What `apply --expect` names")
-    plans: tuple[KeyPlan, ...]
+    plans: tuple[KeyPlan, ...] = Field(description="One for each key")
 
 
 class DifferenceAnswer(Answer):
     """What the source would change of a key."""
 
-    key: str
-    changes: tuple[ChangeAnswer, ...]
+    key: str = Field(description="FLOW/ENVIRONMENT, or EXECUTABLE@TENANT for a template")
+    changes: tuple[ChangeAnswer, ...] = Field(description="One for each thing that changes")
     raw: str = Field(description="The template file as a unified diff; empty where it does not change")
 
 
 class TakenAway(Answer):
     """Something that nobody wants any more."""
 
-    key: str
-    what: str
+    key: str = Field(description="FLOW/ENVIRONMENT, or EXECUTABLE@TENANT for a template")
+    what: str = Field(description="In words")
 
 
 class Kept(Answer):
     """Something that nobody wants any more and that waits."""
 
-    key: str
-    reason: str
-    message: str
+    key: str = Field(description="FLOW/ENVIRONMENT, or EXECUTABLE@TENANT for a template")
+    reason: str = Field(description="PascalCase word for machines")
+    message: str = Field(description="One sentence for people")
 
 
 class GarbageAnswer(Answer):
     """What `gc` takes away."""
 
-    actions: tuple[TakenAway, ...]
-    waiting: tuple[Kept, ...]
+    actions: tuple[TakenAway, ...] = Field(description="What is taken away")
+    waiting: tuple[Kept, ...] = Field(description="What stays for now, and why")
     retained: int = Field(description="Artifacts and configurations, which can never be deleted")
 
 
 class CheckAnswer(Answer):
     """Something that the configuration or a flow relies on."""
 
-    what: str
-    place: str
+    what: str = Field(description="What it is, such as a credential or a quota")
+    place: str = Field(description="Where: a key of the configuration, a tenant, TENANT/ENVIRONMENT")
     state: str = Field(description="ok, missing or unknown")
     message: str = Field(description="Why it is missing, with the cure")
     reason: str = Field(description="PascalCase word of a failure; empty where there is none")

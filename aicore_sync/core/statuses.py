@@ -42,11 +42,13 @@ class ObjectAnswer(Answer):
     """An object in AI Core that belongs to the item."""
 
     kind: str = Field(description="configuration, schedule, execution, deployment, artifact, …")
-    name: str
-    id: str
-    state: str
-    detail: str
-    at: datetime | None
+    name: str = Field(description="Its name in AI Core")
+    id: str = Field(description="Its id in AI Core")
+    state: str = Field(
+        description="AI Core's word; of a configuration current or retained, of an artifact its kind"
+    )
+    detail: str = Field(description="Cron, address, message or outputs, whatever the kind has")
+    at: datetime | None = Field(description="When it was made")
     until: datetime | None = Field(None, description="When a schedule ends; `at` is when it begins")
 
 
@@ -58,23 +60,25 @@ class ItemAnswer(Answer):
     environment: str | None = Field(description="Set for flows; empty for a flow without an environment")
     tenant: str | None = Field(description="Set for templates")
     health: Health = Field(description="Healthy, Progressing, NeedsAttention, Suspended or NotTargeted")
-    message: str
-    conditions: tuple[ConditionAnswer, ...]
+    message: str = Field(description="The one sentence that says what blocks")
+    conditions: tuple[ConditionAnswer, ...] = Field(description="What holds, by stage and object")
     facts: dict[str, str] = Field(
         description="Short named values such as commit, version, scenario, template"
     )
-    objects: tuple[ObjectAnswer, ...]
-    updated: datetime | None
+    objects: tuple[ObjectAnswer, ...] = Field(description="What it has in AI Core")
+    updated: datetime | None = Field(description="When the pass began that found this")
 
 
 class LineStatus(Answer):
     """A flow in an environment together with its template, as a command leaves it."""
 
     key: str = Field(description="FLOW/ENVIRONMENT, or EXECUTABLE@TENANT for a template without a flow")
-    health: Health
-    message: str
-    conditions: tuple[ConditionAnswer, ...]
-    facts: dict[str, str]
+    health: Health = Field(description="Healthy, Progressing, NeedsAttention, Suspended or NotTargeted")
+    message: str = Field(description="The one sentence that says what blocks, or that all is well")
+    conditions: tuple[ConditionAnswer, ...] = Field(description="By stage")
+    facts: dict[str, str] = Field(
+        description="Short named values such as commit, version, scenario, template"
+    )
 
 
 def line_status(status: Status) -> LineStatus:
@@ -92,7 +96,7 @@ class StatusAnswer(Answer):
     """Everything that the status page shows."""
 
     summary: dict[str, int] = Field(description="Rows of the status page by health; zeros included")
-    info: dict[str, str]
+    info: dict[str, str] = Field(description="What the service says of itself, such as owner and version")
     items: tuple[ItemAnswer, ...] = Field(description="In order of kind, name and place")
 
 
@@ -201,16 +205,16 @@ class EventAnswer(Answer):
     """A condition that came up, or what a person did."""
 
     id: int = Field(description="Counts up; ask for what came `after` it")
-    at: datetime
+    at: datetime = Field(description="When")
     kind: str = Field(description="condition or action")
-    mark: Mark
-    stage: Stage | None
-    reason: str
-    message: str
-    flow: str
-    environment: str
-    tenant: str
-    subject: str
+    mark: Mark = Field(description="How it is since: ok, wait, fail or off")
+    stage: Stage | None = Field(description="Stage of the condition; null for an action")
+    reason: str = Field(description="PascalCase word, such as SyncFailed or SuspendedByHand")
+    message: str = Field(description="One sentence for people")
+    flow: str = Field(description="Executable id; empty where it is about no flow")
+    environment: str = Field(description="Empty where it is about no environment")
+    tenant: str = Field(description="Empty where it is about no tenant")
+    subject: str = Field(description="The object that it speaks of, empty for the whole")
     by: str = Field(description="Who did it, empty for the controller itself")
 
 

@@ -9,12 +9,17 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from command_line import Run, add_template, configure, runner, settings
 from sandboxes import Sandbox, running_sandbox
+from small_service import json_answer, small_service
 
+from aicore_sync.cli.apply import _confirm
+from aicore_sync.config import load_settings
 from aicore_sync.core.decisions import Scope, decisions
 
 
@@ -173,3 +178,27 @@ async def test_check_of_a_refused_key_is_exit_code_5_and_looks_at_the_rest(remot
     assert "create a new key" in lines["credential", "main"]["message"]
     assert lines["repository", "templates"]["state"] == "ok"
     assert not any(what == "application" for what, _ in lines)
+
+
+@pytest.mark.parametrize("token", ["a-token-for-tests-only", ""])
+async def test_what_is_confirmed_beside_a_service_is_confirmed_by_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, token: str
+) -> None:
+    """In the name of the token's user; without a token it is a file in git, in the name of who calls."""
+    monkeypatch.setenv("AICORE_SYNC_TOKEN", token)
+    by_git: list[str] = []
+
+    async def planned(_: Any) -> Any:
+        return SimpleNamespace(fingerprint="all")
+
+    async def confirmed(_: Any, fingerprint: str) -> None:
+        by_git.append(fingerprint)
+
+    monkeypatch.setattr("aicore_sync.cli.apply.plan_once", planned)
+    monkeypatch.setattr("aicore_sync.cli.apply.agree", lambda *_: None)
+    monkeypatch.setattr("aicore_sync.cli.apply.confirm", confirmed)
+    with small_service({"/api/v1/confirm": json_answer({"message": "pipeline confirmed it"}, 202)}) as there:
+        file = configure(tmp_path, http={"port": urlsplit(there.url).port})
+        app: Any = SimpleNamespace(settings=load_settings(file, {}))
+        await _confirm(app, "0f3c9a11")
+    assert ("/api/v1/confirm" in there.paths, by_git) == ((True, []) if token else (False, ["0f3c9a11"]))

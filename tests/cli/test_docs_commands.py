@@ -159,3 +159,9 @@ def test_the_page_about_output_is_made_from_the_code() -> None:
     tables = page("output.md").partition("<!-- answers -->\n")[2].partition("<!-- /answers -->")[0]
     assert tables == answer_tables()
     assert json.loads(page("schemas/answers.json")) == answer_schema()
+
+
+def test_every_field_of_what_is_printed_has_words() -> None:
+    for name, shape in answer_schema()["$defs"].items():
+        for field, known in shape.get("properties", {}).items():
+            assert known.get("description"), f"{name}.{field}"

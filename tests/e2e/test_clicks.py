@@ -103,10 +103,15 @@ async def on_a_phone_in_the_dark(browser: Browser, address: str) -> None:
     page = await browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
     await page.goto(address)
     await expect(page.locator("#live")).to_have_text("Live", timeout=PATIENCE)
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.className") == "skip"
     await picture(page, "phone")
+    run = await page.request.get(f"{address}/api/v1/executions?limit=1")
+    (newest,) = (await run.json())["executions"]
+    pages = ("", "/events", "/flows/score-customers/dev", f"/runs/dev/{newest['id']}", "/publications/1")
+    for path in pages:
+        await page.goto(f"{address}{path}")
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
 async def picture(page: Page, name: str, above: str = "") -> None:

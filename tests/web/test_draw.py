@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aicore_sync.web.draw import Graph, Node, Series, chart, draw_dag, graph_of
+from aicore_sync.web.pages.flow import drawn
 from aicore_sync.web.visits import EVERY_STEP, picture
 
 
@@ -121,3 +123,10 @@ def test_a_chart_of_any_values_is_a_picture_within_its_frame(values: list[float]
 def test_many_values_are_thinned_and_the_last_stays() -> None:
     assert Series("loss", tuple(map(float, range(5001)))).shown[-1] == 5000.0
     assert len(Series("loss", tuple(map(float, range(5001)))).shown) <= 500
+
+
+def test_a_single_value_is_a_number_and_no_picture() -> None:
+    nothing = Series("c", (math.nan,))
+    one, more = drawn((Series("a", (0.5,)), Series("b", (1.0, 2.0), "runs"), nothing))
+    assert (one.last, one.what, one.picture) == ("0.5", "", "")
+    assert (more.last, more.what, "<svg" in more.picture) == ("2", "2 runs", True)

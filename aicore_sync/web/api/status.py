@@ -23,7 +23,7 @@ class WhoAmI(Wire):
 
 def status_routes(parts: Parts) -> APIRouter:
     """GET /api/v1/status, /api/v1/info and /api/v1/whoami."""
-    router = APIRouter(prefix=PREFIX, tags=["status"], responses=errors(401))
+    router = APIRouter(prefix=PREFIX, tags=["status"], responses=errors(401, 422))
     view = parts.view
 
     @router.get("/status", dependencies=[Depends(reading)], response_model=StatusAnswer)

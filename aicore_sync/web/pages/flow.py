@@ -48,13 +48,15 @@ def detail(seen: FlowSeen, frame: Frame) -> str:
 
 
 def drawn(series: Sequence[Series]) -> tuple[Drawn, ...]:
-    """The first few series as pictures."""
-    pictures = ((one, chart(one)) for one in series[:MOST_CHARTS])
-    return tuple(
-        Drawn(one.name, number(one.shown[-1]), f"{len(one.values)} {one.what}", Markup(picture))  # noqa: S704
-        for one, picture in pictures
-        if picture
-    )
+    """The first few series as pictures; a single value needs none."""
+    return tuple(_drawn(one) for one in series[:MOST_CHARTS] if one.shown)
+
+
+def _drawn(series: Series) -> Drawn:
+    last = number(series.shown[-1])
+    if len(series.shown) == 1:
+        return Drawn(series.name, last, "", NOTHING)
+    return Drawn(series.name, last, f"{len(series.values)} {series.what}", Markup(chart(series)))  # noqa: S704  drawn here
 
 
 def over_runs(metrics: Sequence[Sequence[Metric]]) -> list[Series]:
