@@ -12,6 +12,9 @@ EXPORT := $(BIN)/uv export --quiet --no-header --no-emit-project --format requir
 DEMO := $(VENV)/.installed-demo
 DEV := $(VENV)/.installed-dev
 
+# What one process has compiled, the next one reads; some machines forbid that for all of Python.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check generated fmt bench lock clean
 
