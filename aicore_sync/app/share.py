@@ -109,8 +109,10 @@ async def share_of(settings: Settings, holder: str | None, stack: AsyncExitStack
 
 
 def request_timeout(part: Replicas) -> float:
-    """Seconds for one request to the Kubernetes API: a lost answer leaves time for two more tries."""
-    return min(10.0, part.renew_deadline / 3)
+    """Seconds for one request to the Kubernetes API: a lost answer leaves time for two more tries, and delays no
+    take-over by more than a usual `retry`.
+    """
+    return min(5.0, part.renew_deadline / 3)
 
 
 def boot_clock() -> float:

@@ -31,7 +31,8 @@ class SeatOptions:
 
     Nothing is written later than `renew_deadline` after the last renewal; another process may take the seat
     `duration` after it. The time between the two allows for clocks that do not run equally fast. While the API server
-    answers, a process that waits takes it by `duration + retry`, even when its watch died or one request failed.
+    answers, a process that waits takes it by `duration + retry`, even when its watch died or one request failed (or got
+    no answer, if a request may take no longer than `retry`).
     """
 
     seats: tuple[str, ...]
@@ -126,13 +127,15 @@ class Seats:
 
     async def _follow(self, name: str) -> None:
         while True:
+            began = self._clocks.boot()
             try:
                 self._note(await self._leases.get(name), read=True)
                 await self._act(name)
                 await self._watch(name)
             except SyncError as error:
                 log.warning("lease_not_read", lease=name, reason=error.reason, error=error.message)
-                await asyncio.sleep(self._options.retry * (0.5 + self._clocks.rng.random() / 2))
+                again = began + self._options.retry * (0.5 + self._clocks.rng.random() / 2)
+                await asyncio.sleep(max(0.0, again - self._clocks.boot()))
 
     async def _watch(self, name: str) -> None:
         """Until there was no news for so long that it is time to look again, or the Lease was deleted."""

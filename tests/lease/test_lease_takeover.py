@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from lease_api import LeaseApi, lease_api
 from moved_time import in_moved_time
 
-from aicore_sync.config.replicas import Replicas
+from aicore_sync.app.share import request_timeout
+from aicore_sync.config import Replicas
 from aicore_sync.core.errors import Transient
 from aicore_sync.core.seats import Record, Sign
 from aicore_sync.lease import Clocks, SeatOptions, Seats
@@ -29,6 +30,7 @@ from aicore_sync.lease import Clocks, SeatOptions, Seats
 BOUND = 1.2  # lease durations
 DEFAULT = SeatOptions(("shard-0",), "")
 SHORT = SeatOptions(("shard-0",), "", duration=2.0, renew_deadline=1.5, retry=0.2)
+HUNG = 5.0  # seconds after which a request without an answer is given up
 DEADLINE = 60.0
 TRIES = 6
 BEAT = 0.005  # seconds that a thread asks to sleep
@@ -47,21 +49,22 @@ class Api:
     """One Lease, on a server that answers at once.
 
     A watch that is open at `silent` brings nothing from then on and does not end; one that is opened later works. The
-    first request after `fails` fails.
+    first request after `fails` fails, after `hangs` seconds.
     """
 
     silent: float = inf
     fails: float = inf
+    hangs: float = 0.0
     lease: Record = field(default_factory=lambda: Record("shard-0", "u1", "1"))
     signs: list[tuple[float, str]] = field(default_factory=list)  # of life: when, whose
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def get(self, name: str) -> Record:
-        self._answer()
+        await self._answer()
         return self.lease
 
     async def replace(self, record: Record, sign: Sign) -> Record:
-        self._answer()
+        await self._answer()
         if record.version != self.lease.version:
             raise Transient("somebody was faster", reason="LeaseChanged")
         now = asyncio.get_running_loop().time()
@@ -82,27 +85,28 @@ class Api:
             version = self.lease.version
             yield self.lease
 
-    def _answer(self) -> None:
+    async def _answer(self) -> None:
         if asyncio.get_running_loop().time() > self.fails:
             self.fails = inf
+            await asyncio.sleep(self.hangs)
             raise Transient("no answer", reason="LeaseUnavailable")
 
 
-async def take_over(options: SeatOptions, dies: float, silent: float = inf, fails: float = inf) -> float:
+async def take_over(options: SeatOptions, dies: float, faults: Api) -> float:
     """Seconds from a holder's last sign of life until the next one has the Lease.
 
-    It holds the Lease from 0 on and dies at `dies`; `silent` and `fails` are those of the API, for the one that waits.
+    It holds the Lease from 0 on and dies at `dies`; the `faults` are for the one that waits.
     """
-    api, clock = Api(), asyncio.get_running_loop().time
+    api, clock = Api(hangs=faults.hangs), asyncio.get_running_loop().time
     one, two = (Seats(api, replace(options, me=me), Clocks(clock, Unlucky())) for me in ("one", "two"))
     holding = asyncio.create_task(one.run())
     while not one.mine:
         await one.news()
     waiting = asyncio.create_task(two.run())
-    api.silent = silent
+    api.silent = faults.silent
     await asyncio.sleep(dies)
     await ended(holding)
-    (last, _), api.fails = api.signs[-1], fails
+    (last, _), api.fails = api.signs[-1], faults.fails
     while not two.mine:
         await two.news()
     await ended(waiting)
@@ -117,17 +121,15 @@ async def ended(task: asyncio.Task[None]) -> None:
         await task
 
 
-def seconds(options: SeatOptions, dies: float, silent: float = inf, fails: float = inf) -> float:
-    return round(in_moved_time(take_over(options, dies, silent, fails)), 6)
+def seconds(options: SeatOptions, dies: float, faults: Api) -> float:
+    return round(in_moved_time(take_over(options, dies, faults)), 6)
 
 
 def test_the_default_times_are_those_that_are_tried_here() -> None:
     part = Replicas()
-    assert (part.duration, part.renew_deadline, part.retry) == (
-        DEFAULT.duration,
-        DEFAULT.renew_deadline,
-        DEFAULT.retry,
-    )
+    times = (part.duration, part.renew_deadline, part.retry)
+    assert times == (DEFAULT.duration, DEFAULT.renew_deadline, DEFAULT.retry)
+    assert request_timeout(part) == HUNG
 
 
 @pytest.mark.parametrize(("options", "allowed"), [(DEFAULT, 40.0), (SHORT, 2.2)])
@@ -137,33 +139,40 @@ def test_a_duration_and_a_pause_fit_into_the_bound(options: SeatOptions, allowed
 
 
 @pytest.mark.parametrize(
-    ("dies", "silent", "fails", "expected"),
+    ("dies", "faults", "expected"),
     [
-        (61.0, inf, inf, 35.0),
-        (64.999, inf, inf, 35.0),
-        (61.0, 59.0, inf, 40.0),  # the last renewal, at 60, is read at 65, two pauses after the one before it
-        (61.0, 60.5, inf, 35.0),
-        (61.0, 54.0, inf, 35.0),  # looked again after the renewal at 60, in time for nothing to be late
-        (61.0, inf, 90.0, 40.0),  # read again at 95, and after a whole pause once more
+        (61.0, Api(), 35.0),
+        (64.999, Api(), 35.0),
+        (61.0, Api(silent=59.0), 40.0),  # the renewal at 60 is read at 65, two pauses after the one before it
+        (61.0, Api(silent=60.5), 35.0),
+        (
+            61.0,
+            Api(silent=54.0),
+            35.0,
+        ),  # looked again after the renewal at 60, in time for nothing to be late
+        (61.0, Api(fails=90.0), 40.0),  # read again at 95, and after a whole pause once more
+        (61.0, Api(fails=90.0, hangs=HUNG), 40.0),  # which is over when the request is given up
     ],
 )
-def test_when_a_lease_is_taken_over(dies: float, silent: float, fails: float, expected: float) -> None:
-    assert seconds(DEFAULT, dies, silent, fails) == pytest.approx(expected, abs=1e-6)
+def test_when_a_lease_is_taken_over(dies: float, faults: Api, expected: float) -> None:
+    assert seconds(DEFAULT, dies, faults) == pytest.approx(expected, abs=1e-6)
 
 
 @given(dies=st.floats(60, 70), silent=st.floats(40, 110))
 def test_a_watch_that_dies_makes_it_no_later_than_one_pause(dies: float, silent: float) -> None:
-    assert 35.0 <= seconds(DEFAULT, dies, silent) <= 40.0
+    assert 35.0 <= seconds(DEFAULT, dies, Api(silent=silent)) <= 40.0
 
 
-@given(dies=st.floats(60, 70), fails=st.floats(60, 110))
-def test_a_request_that_fails_makes_it_no_later_than_one_pause(dies: float, fails: float) -> None:
-    assert 35.0 <= seconds(DEFAULT, dies, fails=fails) <= 40.0
+@given(dies=st.floats(60, 70), fails=st.floats(60, 110), hangs=st.floats(0, HUNG))
+def test_a_request_that_fails_makes_it_no_later_than_one_pause(
+    dies: float, fails: float, hangs: float
+) -> None:
+    assert 35.0 <= seconds(DEFAULT, dies, Api(fails=fails, hangs=hangs)) <= 40.0
 
 
 @given(dies=st.floats(3, 4), silent=st.floats(2, 6))
 def test_the_short_times_of_other_tests_are_kept_too(dies: float, silent: float) -> None:
-    assert 2.0 <= seconds(SHORT, dies, silent) <= 2.2
+    assert 2.0 <= seconds(SHORT, dies, Api(silent=silent)) <= 2.2
 
 
 @dataclass
