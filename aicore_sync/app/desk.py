@@ -150,8 +150,10 @@ class AppDesk:
         everywhere = self._app.board.everywhere()
         for status in everywhere:
             key = status.key
-            if isinstance(key, FlowKey) and scope.covers(key.flow, key.environment):
-                chosen |= {key, TemplateKey(status.facts.get("tenant", ""), status.facts.get("template", ""))}
+            template = TemplateKey(status.facts.get("tenant", ""), status.facts.get("template", ""))
+            its_own = template.executable == scope.flow != ""
+            if isinstance(key, FlowKey) and (its_own or scope.covers(key.flow, key.environment)):
+                chosen |= {key, template}
             elif isinstance(key, TemplateKey) and key.executable == scope.flow:
                 chosen.add(key)
         known = {status.key for status in everywhere}

@@ -28,15 +28,20 @@ class Version:
 
 
 async def templates_of(app: App, flow: str) -> tuple[TemplateKey, ...]:
-    """The templates of FLOW, or of FLOW@TENANT, published or only in the source. Raises Stalled when there is none."""
+    """The templates of FLOW, or of FLOW@TENANT, published or only in the source; an executable id is one's own name.
+
+    Raises Stalled when there is none.
+    """
     flow, _, tenant = flow.partition("@")
     await app.know_sources()
     known: dict[str, set[TemplateKey]] = {}
     for key, target in app.desire.catalog.targets.items():
-        known.setdefault(target.flow, set()).add(key)
+        for name in (target.flow, key.executable):
+            known.setdefault(name, set()).add(key)
     for place in app.estate.tenants.values():
         for executable, facts in (await app.reader.lists.owned(place)).items():
-            known.setdefault(facts.flow or executable, set()).add(TemplateKey(place.name, executable))
+            for name in (facts.flow or executable, executable):
+                known.setdefault(name, set()).add(TemplateKey(place.name, executable))
     found = {key for key in known.get(flow, ()) if tenant in ("", key.tenant)}
     if not found:
         if flow in known:

@@ -50,8 +50,9 @@ def events(
     output: Output = Form.TABLE,
 ) -> None:
     """What happened, oldest first: conditions that came up, and what people did."""
-    if watch and output not in (Form.TABLE, Form.WIDE):
-        raise typer.BadParameter("an endless list is text only", param_hint="--output")
+    if watch and output in (Form.YAML, Form.NAME):
+        words = "an endless list is text, or json with one event in a line"
+        raise typer.BadParameter(words, param_hint="--output")
     asyncio.run(_events(config, EventQuery(flow=flow, limit=limit), output, watch=watch))
 
 
@@ -75,7 +76,7 @@ async def _events(config: Path, query: EventQuery, output: Form, *, watch: bool)
             _print(first, output)
             return
         async for event in _followed(read, query, first):
-            _tell(event)
+            _tell(event, output)
 
 
 def _of_service(found: Service) -> Read:
@@ -136,7 +137,10 @@ def _print(found: list[Event], output: Form) -> None:
     show(output, Sheet(data, _COLUMNS, [_row(event) for event in found], names=names))
 
 
-def _tell(event: Event) -> None:
+def _tell(event: Event, output: Form) -> None:
+    if output is Form.JSON:
+        out.out(event_answer(event).model_dump_json(by_alias=True), highlight=False)
+        return
     out.print("  ".join(filter(None, _row(event))), soft_wrap=True)
 
 

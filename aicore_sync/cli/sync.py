@@ -196,16 +196,21 @@ async def settled(
 
 def _parts(row: Status) -> set[Key]:
     """The keys that a row is made of: the flow's own and its template's."""
-    return {row.key, TemplateKey(row.facts.get("tenant", ""), row.facts.get("template", ""))}
+    return {row.key, TemplateKey(row.facts.get("tenant", ""), executable_of(row))}
 
 
 def _chosen(rows: Iterable[Status], flows: Collection[str]) -> tuple[Status, ...]:
     """The rows of these flows, all rows for none. Raises Stalled (NotFound) for one that there is not."""
     listed = tuple(rows)
     names = {name_of(row.key) for row in listed}
-    for flow in sorted(set(flows) - names):
+    for flow in sorted(set(flows) - names - {executable_of(row) for row in listed}):
         raise unknown("flow", flow, names)
-    return tuple(row for row in listed if not flows or name_of(row.key) in flows)
+    return tuple(row for row in listed if not flows or {name_of(row.key), executable_of(row)} & set(flows))
+
+
+def executable_of(row: Status) -> str:
+    """The executable id of its template, which `isolate` makes another one than the flow's name; "" if not known."""
+    return row.facts.get("template", "")
 
 
 def name_of(key: Key) -> str:

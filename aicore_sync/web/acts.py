@@ -47,6 +47,10 @@ async def _done(desk: Desk, by: str, fields: Mapping[str, str]) -> str:
             return await desk.resume(by, scope, reason)
         case "trigger" if scope.flow:
             return await desk.trigger(by, scope, fields.get("configuration", ""))
+        case "rollback" if scope.flow and fields.get("to"):
+            return (await desk.rollback(by, scope.flow, fields["to"], reason)).message
+        case "endRollback" if scope.flow:
+            return (await desk.end_rollback(by, scope.flow)).message
         case "stop" if fields.get("execution"):
             return await desk.stop(by, fields["execution"], scope.environment)
         case "confirm" if fields.get("fingerprint", "").isalnum():

@@ -24,6 +24,7 @@ from aicore_sync.core.model import (
     TemplateKey,
     TenantKey,
 )
+from aicore_sync.core.pins import REASON as ROLLED_BACK
 
 ON_THE_PAGE = (Health.ATTENTION, Health.PROGRESSING, Health.SUSPENDED, Health.HEALTHY, Health.NOT_TARGETED)
 STAGE_ORDER = (Stage.DESIRE, *STAGES)
@@ -109,6 +110,16 @@ class Row:
     def suspended(self) -> bool:
         """True while an operator holds the flow back."""
         return any(c.reason == "FlowSuspended" for c in self.conditions)
+
+    @property
+    def template(self) -> str:
+        """The template as `rollback` names it: EXECUTABLE@TENANT."""
+        return f"{self.facts.get('template', self.name.flow)}@{self.tenant}"
+
+    @property
+    def rolled_back(self) -> bool:
+        """True while an earlier version holds."""
+        return any(c.reason == ROLLED_BACK for c in self.conditions)
 
     @property
     def fingerprints(self) -> tuple[str, ...]:

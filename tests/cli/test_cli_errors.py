@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,12 +13,14 @@ from command_line import Ended, Run, configure, runner
 from small_service import answer, broken_stream, in_turn, json_answer, small_service
 
 from aicore_sync.cli import status as status_command
-from aicore_sync.cli.events import _followed, _sorted
+from aicore_sync.cli.events import _followed, _sorted, _tell
 from aicore_sync.cli.work import tell_progress
 from aicore_sync.core.chronicle import Event
 from aicore_sync.core.errors import Transient
 from aicore_sync.core.model import FlowKey, Health, Status
+from aicore_sync.core.statuses import EventAnswer, event_answer
 from aicore_sync.store import EventQuery
+from aicore_sync.terminal import Form
 
 TOKEN = "a-token-for-tests-only"
 REFUSED = json_answer({"error": {"message": "The token is not one of http.login.tokens."}}, 401)
@@ -197,6 +200,16 @@ async def test_events_stand_by_their_time_and_none_comes_twice(monkeypatch: pyte
     async with asyncio.timeout(10):
         assert [(await anext(followed)).id for _ in range(4)] == [9, 7, 8, 10]
     await followed.aclose()  # type: ignore[attr-defined]
+
+
+def test_watched_events_are_lines_for_machines(capsys: pytest.CaptureFixture[str], run: Run) -> None:
+    event = replace(happened(7), message="words :x: [red] " * 40)
+    _tell(event, Form.JSON)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert EventAnswer.model_validate_json(line) == event_answer(event)
+    ended = run("events", "-w", "-o", "yaml")
+    assert (ended.code, ended.out) == (2, "")
+    assert "one event in a line" in ended.said
 
 
 def happened(number: int, hour: int = 0) -> Event:

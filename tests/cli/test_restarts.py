@@ -39,7 +39,7 @@ def hang_up(request: BaseHTTPRequestHandler) -> None:
 
 
 def board(health: Health) -> Send:
-    status = Status(FlowKey("alpha", "dev"), health, "words", updated=AT)
+    status = Status(FlowKey("alpha", "dev"), health, "words", facts={"template": "alpha-dev"}, updated=AT)
     return json_answer(status_answer([status], {}, {}).model_dump(mode="json"))
 
 
@@ -69,6 +69,7 @@ def called(run: Run, room: Path, there: SmallService, *words: str) -> tuple[int,
         ("sync alpha --wait", Health.HEALTHY, 0),
         ("rollback alpha", Health.HEALTHY, 0),
         ("rollback alpha --undo", Health.ATTENTION, 4),
+        ("rollback alpha-dev@t", Health.HEALTHY, 0),
     ],
 )
 def test_who_waits_for_flows_waits_over_a_restart(

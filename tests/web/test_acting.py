@@ -222,7 +222,8 @@ async def test_a_session_acts_only_with_the_pages_own_proof() -> None:
     desk = MadeUpDesk()
     async with served(parts(desk=desk)) as client:
         await log_in(client)
-        assert (await client.post("/api/v1/sync", json={})).status_code == 403
+        for act, body, _ in ACTS:
+            assert (await client.post(f"/api/v1/{act}", json=body)).status_code == 403, act
         wrong = {"X-CSRF-Token": "made-up"}
         assert (await client.post("/api/v1/sync", json={}, headers=wrong)).status_code == 403
         good = {"X-CSRF-Token": csrf_of((await client.get("/flows/churn-train/dev")).text)}
@@ -232,6 +233,27 @@ async def test_a_session_acts_only_with_the_pages_own_proof() -> None:
         assert desk.asked == []
         assert (await client.post("/api/v1/sync", json={}, headers=good)).status_code == 202
     assert [words[1] for words in desk.asked] == ["pipeline"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked"),
+    [
+        (
+            {"verb": "rollback", "flow": "a-dev@t", "to": "4f9d2c1a"},
+            ("rollback", "pipeline", "a-dev@t", "4f9d2c1a", ""),
+        ),
+        ({"verb": "endRollback", "flow": "a-dev@t"}, ("end_rollback", "pipeline", "a-dev@t")),
+        ({"verb": "rollback", "flow": "a-dev@t"}, None),
+    ],
+)
+async def test_a_form_rolls_back(fields: dict[str, str], asked: tuple[str, ...] | None) -> None:
+    desk = MadeUpDesk()
+    async with served(parts(desk=desk)) as client:
+        await log_in(client)
+        csrf = csrf_of((await client.get("/flows/churn-train/dev")).text)
+        assert (await client.post("/act", data=fields)).status_code == 403
+        assert (await client.post("/act", data=fields | {"csrf": csrf})).status_code == 303
+    assert desk.asked == ([asked] if asked else [])
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,15 @@ from datetime import datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
-from web_world import COMMIT, HARSH, NOW, OBJECTS, STATUSES
+from web_world import COMMIT, FACTS, HARSH, NOW, OBJECTS, STATUSES
 
 from aicore_sync.core.chronicle import Publication
 from aicore_sync.core.difference import Change
+from aicore_sync.core.model import Condition, Mark, Stage
 from aicore_sync.web.pages import FlowSeen, Frame, age, detail, overview, problem, short, spaced
+from aicore_sync.web.pages.render import Reader
 from aicore_sync.web.rollout import rollout
-from aicore_sync.web.rows import rows
+from aicore_sync.web.rows import Row, rows
 from aicore_sync.web.search import Asked
 
 ALL = Asked()
@@ -131,6 +133,30 @@ def test_a_version_that_nobody_pushed_is_shown_from_when_it_was_seen() -> None:
     )
     text = Outline(detail(FlowSeen(ROWS[0], (rollout(entry, ()),)), FRAME)).text
     assert "0f3c · 03-04 05:05 +9.0 s · · · · ·" in text
+
+
+def test_who_is_logged_in_may_go_back_to_an_earlier_version_and_end_that() -> None:
+    entry = Publication("team-a", "train", NOW, "2", COMMIT, "flows/train/flow.py@0f3c")
+    known = (
+        rollout(entry, ()),
+        rollout(entry, ()),
+        rollout(replace(entry, version="1", commit="1f" * 20), ()),
+    )
+    held = Condition(Stage.PUBLISH, Mark.OFF, "RolledBack", "kept")
+    (row,) = rows([replace(STATUSES[0], facts=FACTS | {"template": "churn-dev"})])
+    back = replace(row, conditions=(held,))
+
+    def shown(row: Row, name: str) -> list[str | None]:
+        page = Outline(detail(FlowSeen(row, known), replace(FRAME, reader=Reader(name, "proof"))))
+        return [
+            a.get("value")
+            for tag, a in page.tags
+            if tag == "input" and a.get("name") in ("verb", "to", "flow")
+        ]
+
+    assert "1f" * 20 not in shown(back, "")
+    assert shown(row, "mira")[-3:] == ["rollback", "churn-dev@team-a", "1f" * 20]
+    assert ("endRollback" in shown(row, "mira"), "endRollback" in shown(back, "mira")) == (False, True)
 
 
 def test_what_a_version_changed_is_never_blank() -> None:

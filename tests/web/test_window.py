@@ -116,7 +116,14 @@ async def test_a_place_that_there_is_not_is_not_found(client: httpx.AsyncClient,
 
 async def test_the_api_describes_itself(client: httpx.AsyncClient) -> None:
     described = (await client.get("/api/v1/openapi.json")).json()
-    assert {"/api/v1/status", "/api/v1/suspend", "/healthz", "/readyz", "/metrics"} <= set(described["paths"])
+    assert {
+        "/api/v1/status",
+        "/api/v1/suspend",
+        "/api/v1/rollback/undo",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    } <= set(described["paths"])
     assert "mark" in json.dumps(described["components"]["schemas"]["ConditionAnswer"])
 
 
