@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 
 import httpx
 
@@ -46,6 +50,7 @@ async def open_http(
     """
     if network.proxy and not network.proxy.startswith(("http://", "https://")):
         raise Stalled("network.proxy is no URL; expected http://host:port", reason="InvalidProxy")
+    _look_for_sniffio_once()
     if transport is not None:
         return httpx.AsyncClient(timeout=timeout, transport=transport, trust_env=False)
     context = await asyncio.to_thread(_context, network.ca_bundle, certificate)
@@ -60,18 +65,32 @@ async def open_http(
     )
 
 
+def _look_for_sniffio_once() -> None:
+    """httpcore imports it several times for each request, and where it is not installed each try searches all of the
+    path: a millisecond of CPU for each request.
+    """
+    if find_spec("sniffio") is None:
+        sys.modules["sniffio"] = None  # type: ignore[assignment]  # Python's way to say that there is none
+
+
 def _context(ca_bundle: str, certificate: ClientCertificate | None) -> ssl.SSLContext:
-    context = httpx.create_ssl_context()
-    if ca_bundle:
-        try:
-            context.load_verify_locations(cafile=ca_bundle)
-        except OSError as error:  # ssl.SSLError is one too
-            message = (
-                f"network.caBundle: {ca_bundle} cannot be used ({error}); it must be a readable PEM file"
-            )
-            raise Stalled(message, reason="InvalidCaBundle") from None
+    try:
+        pem = Path(ca_bundle).read_text() if ca_bundle else ""
+        context = _trusting.__wrapped__(pem) if certificate else _trusting(pem)
+    except (OSError, ValueError) as error:  # ssl.SSLError is the first, text that is none the second
+        message = f"network.caBundle: {ca_bundle} cannot be used ({error}); it must be a readable PEM file"
+        raise Stalled(message, reason="InvalidCaBundle") from None
     if certificate:
         _load_certificate(context, certificate)
+    return context
+
+
+@lru_cache(maxsize=4)
+def _trusting(pem: str) -> ssl.SSLContext:
+    """The public authorities take most of a megabyte: tenants without a certificate of their own share them."""
+    context = httpx.create_ssl_context()
+    if pem:
+        context.load_verify_locations(cadata=pem)
     return context
 
 

@@ -26,6 +26,7 @@ from aicore_sync.core.lint import lint_source, with_errors
 from aicore_sync.core.manifest import Manifest, with_metaflow_schedule
 from aicore_sync.core.model import FlowKey, Hold, Key, Mark, Stage, TemplateKey
 from aicore_sync.core.parts import Inhabitants, Part, parts
+from aicore_sync.core.paths import above, below
 from aicore_sync.core.wanted import adoption, metaflow_schedule_missing, want_artifacts, want_configurations
 from aicore_sync.render import EnvironmentBuilding
 
@@ -111,8 +112,9 @@ class Desire:
             for p in old.files.keys() | self._scan.files.keys()
             if old.files.get(p) != self._scan.files.get(p)
         }
+        touched = {""}.union(*map(above, edited)) if edited else set()
         for key, target in {**self.catalog.flows}.items():
-            if any(_below(path, target.source.directory) for path in edited):
+            if target.source.directory in touched:
                 keys |= {key, target.key} if target.key.tenant else {key}
         return frozenset(keys)
 
@@ -160,7 +162,7 @@ class Desire:
         if isinstance(error, Stalled):
             return (_problem_hold(error),)
         files = (target.source.file, target.source.manifest_file)
-        found = [p for p in self._scan.hiding if any(f == p.file or _below(f, p.file) for f in files)]
+        found = [p for p in self._scan.hiding if any(f == p.file or below(f, p.file) for f in files)]
         return tuple(replace(_problem_hold(InvalidInput([p])), reason="SourceIncomplete") for p in found)
 
     def _source(self, target: Target) -> Ingredients:
@@ -343,7 +345,3 @@ def _problem_hold(error: Stalled | EnvironmentBuilding) -> Hold:
         manifest = any(is_manifest(problem.file) for problem in error.problems)
         reason = "ManifestInvalid" if manifest else "RenderFailed"
     return Hold(Stage.DESIRE, reason, error.message, mark=Mark.FAIL)
-
-
-def _below(path: str, directory: str) -> bool:
-    return not directory or path.startswith(f"{directory}/")

@@ -15,7 +15,7 @@ from aicore_sync.controller.preflight import Preflight
 from aicore_sync.core.catalog import NOWHERE
 from aicore_sync.core.decisions import Decisions, Scope, decisions
 from aicore_sync.core.desired import WantFlow, WantTemplate
-from aicore_sync.core.freeze import frozen
+from aicore_sync.core.freeze import Frozen, frozen
 from aicore_sync.core.model import Hold, Mark, Stage, TemplateKey
 from aicore_sync.core.orphans import kept_in_mind, orphans
 from aicore_sync.core.pins import pinned
@@ -34,6 +34,9 @@ class Gates:
         self._desire = desire
         self._lists = reader.lists
         self._round = reader.lists.within(estate.timings.round_age)  # what is asked for in every pass
+        self._freezes: dict[
+            str, Frozen | None
+        ] = {}  # until their end: windows that follow each other are dear
         self.preflight = Preflight(estate, reader.lists, reader.snapshots)
 
     async def template(self, want: WantTemplate, now: datetime) -> WantTemplate:
@@ -132,7 +135,9 @@ class Gates:
         return self._frozen(environment, now)
 
     def _frozen(self, environment: str, now: datetime) -> Hold | None:
-        freeze = frozen(self._estate.freezes, environment, now)
+        freeze = self._freezes.get(environment)
+        if freeze is None or now >= freeze.until:
+            freeze = self._freezes[environment] = frozen(self._estate.freezes, environment, now)
         if freeze is None:
             return None
         words = (

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
+AUTUMN = timedelta(hours=3)  # longer than what wall clocks repeat
 STEPS = 50  # windows may follow each other without a gap for ever: further ahead nobody needs to know the end
 
 
@@ -73,7 +74,8 @@ def _open_until(window: Window, now: datetime) -> datetime | None:
     """The end of the window that is open now: of its last start at or before now."""
     zone, length = ZoneInfo(window.timezone), timedelta(seconds=window.duration)
     # Backwards from beyond the hours that autumn repeats: wall clocks before now may still be ahead of it.
-    beyond = (now + timedelta(hours=3)).astimezone(zone)
+    offsets = {(now + span).astimezone(zone).utcoffset() for span in (-AUTUMN, AUTUMN)}
+    beyond = (now + (AUTUMN if len(offsets) > 1 else timedelta(minutes=1))).astimezone(zone)
     starts = (at.astimezone(UTC) for at in CronSim(window.cron, beyond, reverse=True))
     start = next(at for at in starts if at <= now)
     return start + length if now < start + length else None

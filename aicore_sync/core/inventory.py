@@ -316,14 +316,15 @@ def _contested(sources: list[FlowSource], tenants: Mapping[str, str]) -> list[Fl
         named = (name for name in source.manifest.environments if name in tenants)
         for key in {(tenants[name], for_environment(source.manifest, name).executable.id) for name in named}:
             users[key].append(source)
-    return [_with_rivals(source, users) for source in sources]
+    rivals = {key: claims for key, claims in sorted(users.items()) if len(claims) > 1}
+    return [_with_rivals(source, rivals) for source in sources] if rivals else sources
 
 
-def _with_rivals(source: FlowSource, users: Mapping[tuple[str, str], list[FlowSource]]) -> FlowSource:
+def _with_rivals(source: FlowSource, rivals: Mapping[tuple[str, str], list[FlowSource]]) -> FlowSource:
     problems = list(source.problems)
-    for (tenant, executable), claims in sorted(users.items(), key=lambda item: item[0]):
+    for (tenant, executable), claims in rivals.items():
         others = [item.file for item in claims if item is not source]
-        if len(others) == len(claims) or not others:
+        if len(others) == len(claims):
             continue
         found = f'"{executable}", as in {", ".join(others)}'
         expected = f"an executable id that is unique in tenant {tenant}"

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import ssl
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from wires import KEY
 
 from aicore_sync.aicore import AICore, ClientOptions, Network, ServiceKey
-from aicore_sync.aicore.network import _direct
+from aicore_sync.aicore.network import _direct, open_http
 from aicore_sync.core.errors import Stalled, Transient
 
 Answer = Callable[[str, asyncio.StreamWriter], Awaitable[None]]
@@ -190,3 +191,8 @@ async def test_a_proxy_that_is_no_url_is_refused_without_its_password() -> None:
         async with client(KEY, network=Network(proxy="user:hunter2@proxy:8080")):
             pass
     assert "hunter2" not in caught.value.message + repr(Network(proxy="http://u:hunter2@p:1"))
+
+
+async def test_each_request_looks_for_a_missing_module_without_a_search() -> None:
+    async with await open_http(Network(), 5.0):
+        assert "sniffio" in sys.modules
