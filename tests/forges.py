@@ -82,8 +82,9 @@ class TestForge:
         """Merge the one open request; returns the new head of the target."""
         (ticket,) = self.open_ones()
         source, target = self.head(ticket.source), self.head(ticket.target)
-        assert git(self.repository, "merge-base", source, target) == target, "the request has a conflict"
-        tree = git(self.repository, "rev-parse", f"{source}^{{tree}}")
+        tree = git(
+            self.repository, "merge-tree", "--write-tree", target, source
+        )  # fails where there is a conflict
         commit = git(self.repository, "commit-tree", tree, "-p", target, "-p", source, "-m", ticket.title)
         git(self.repository, "update-ref", f"refs/heads/{ticket.target}", commit, target)
         ticket.state, ticket.last_head = "merged", source

@@ -35,7 +35,16 @@ from aicore_sync.core.model import FlowKey, Health, Key, Stage, Status, Template
 
 DEADLINE = 180.0  # on a busy machine; nothing waits longer than it must
 EXECUTABLE = Path(sys.executable).with_name("aicore-sync")
-OF_CONFIGURATION = ("run", "schedule", "rerun", "retention", "onFailure")
+OF_CONFIGURATION = (
+    "run",
+    "schedule",
+    "rerun",
+    "retention",
+    "onFailure",
+    "inputs",
+    "onUpstream",
+    "deployment",
+)
 STORE = ObjectStoreSecret(
     "default",
     {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"},
@@ -380,6 +389,10 @@ class Group:
     @property
     def artifacts(self) -> list[dict[str, Any]]:
         return self._all("artifacts")
+
+    @property
+    def deployments(self) -> list[dict[str, Any]]:
+        return self._all("deployments")
 
     @property
     def executions(self) -> list[dict[str, Any]]:

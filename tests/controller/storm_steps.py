@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-FLOWS = ("alpha", "beta", "gamma")
+MAKER, TAKER, SERVER = "alpha", "down", "serve"  # one makes an output, one takes it, one is deployed
+FLOWS = (MAKER, "beta", "gamma", TAKER, SERVER)
 KEEPER = "keeper"  # never taken away, nor its schedule: what leaves no flow as it was needs a confirmation
 ENVIRONMENTS = ("default", "other")
 CRONS = ("0 * * * *", "30 2 * * *", "15 4 * * 1")
 TRIES = 2  # of a run that ended DEAD, where the manifest says so
 Kind = Literal[
     "settings", "write", "poison", "remove", "server", "git", "fault", "runs", "operator", "freeze",
-    "restart", "crash", "time",
+    "restart", "crash", "time", "review",
 ]  # fmt: skip
 
 
@@ -38,8 +39,11 @@ def storm(seed: int) -> tuple[Step, ...]:
     """The steps of a seed."""
     rng = random.Random(seed)
     start_within = rng.choice(("24h", "8m"))  # short: executions of old content may be deleted
-    steps = [Step("settings", options=(("startWithin", start_within),))]
-    steps += [_write(rng, KEEPER), _write(rng, rng.choice(FLOWS)), Step("time")]
+    steps = [Step("settings", rng.choice(("push", "push", "review")), "", (("startWithin", start_within),))]
+    first = rng.choice(FLOWS)
+    steps += [written(rng, flow) for flow in (KEEPER, *([MAKER] if first == TAKER else ()), first)] + [
+        Step("time")
+    ]
     for _ in range(rng.randint(4, 9)):
         steps.append(_step(rng))
         if rng.random() < 0.5:
@@ -70,12 +74,13 @@ def _step(rng: random.Random) -> Step:
     kinds = (*often, "git")
     match rng.choice(kinds):
         case "write":
-            return _write(rng, rng.choice((*FLOWS, KEEPER)))
+            return written(rng, rng.choice((*FLOWS, KEEPER)))
         case "server":
             flow = rng.choice((flow, KEEPER))  # what is always there meets everything
-            return Step("server", rng.choice(_SERVER), flow, (("group", rng.choice(ENVIRONMENTS)),))
+            what = rng.choice(_DEPLOYED if flow == SERVER else _SERVER)
+            return Step("server", what, flow, (("group", rng.choice(ENVIRONMENTS)),))
         case "git":
-            return Step("git", rng.choice(("edit", "delete", "foreign")), flow)
+            return Step("git", rng.choice(("edit", "delete", "foreign", "take")), flow)
         case "fault":
             return _fault(rng)
         case "people":
@@ -86,7 +91,9 @@ def _step(rng: random.Random) -> Step:
 
 _SERVER = (
     "cron", "suspend", "delete", "repoint", "foreign-schedule", "foreign-run", "foreign-run", "foreign-configuration",
+    "start", "end",
 )  # fmt: skip
+_DEPLOYED = ("stop-deployment", "foreign-deployment", "foreign-configuration")
 
 
 def _people(rng: random.Random, flow: str) -> Step:
@@ -94,11 +101,15 @@ def _people(rng: random.Random, flow: str) -> Step:
     place = rng.choice(("", *ENVIRONMENTS))
     if rng.random() < 0.3:
         return Step("freeze", rng.choice(("deny", "lift")), "", (("environments", [place] if place else []),))
+    if rng.random() < 0.3:
+        return Step("review", rng.choice(("merge", "merge", "close")))
     whom = rng.choice((flow, flow, KEEPER, ""))
     return Step("operator", rng.choice(("suspend", "suspend", "resume")), whom, (("environment", place),))
 
 
-def _write(rng: random.Random, flow: str) -> Step:
+def written(rng: random.Random, flow: str) -> Step:
+    if flow == SERVER:
+        return _write_server(rng)
     options: dict[str, Any] = {
         "text": f"print({rng.randint(1, 3)})",
         "values": {"alpha": str(rng.randint(1, 3))},
@@ -110,10 +121,13 @@ def _write(rng: random.Random, flow: str) -> Step:
         options["schedule"] = {"cron": rng.choice(CRONS)} | state
         if rng.random() < 0.25:
             options["ends"] = rng.randint(-1, 4)  # rounds from now
+    if flow == TAKER:
+        taken = {"features": {"flow": MAKER, "output": "features"}}
+        options |= {"declares": [], "values": {}, "inputs": taken, "onUpstream": rng.random() < 0.5}
     if flow == KEEPER:
         options["environments"] = ENVIRONMENTS
         options.setdefault("schedule", {"cron": CRONS[0]})
-    if rng.random() < 0.25:
+    if flow != TAKER and rng.random() < 0.25:
         options |= {"declares": ["alpha", "beta"], "values": {"alpha": "1", "beta": "2"}}
     if rng.random() < 0.3:
         url = f"ai://default/data-{rng.randint(1, 2)}"
@@ -125,6 +139,17 @@ def _write(rng: random.Random, flow: str) -> Step:
     return Step("write", "", flow, tuple(sorted(options.items())))
 
 
+def _write_server(rng: random.Random) -> Step:
+    """A template that is deployed; `text` is its pod."""
+    options: dict[str, Any] = {
+        "text": f"predictor: {{minReplicas: {rng.randint(1, 2)}}}\n",
+        "values": {"size": str(rng.randint(1, 2))},
+        "environments": rng.choice((ENVIRONMENTS[:1], ENVIRONMENTS)),
+        "deployment": rng.choice(({}, {}, {"ttl": "10m"}, {"suspend": True}, {"suspend": False})),
+    }
+    return Step("write", "", SERVER, tuple(sorted(options.items())))
+
+
 def _fault(rng: random.Random) -> Step:
     routes = (
         "/executions$",
@@ -134,6 +159,7 @@ def _fault(rng: random.Random) -> Step:
         "/v2/",
         "/token$",
         "/metrics$",
+        "/deployments",
     )
     methods = ("POST", "PATCH", "GET", "")
     happens: tuple[dict[str, Any], ...] = (

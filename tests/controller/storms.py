@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
-from controller_world import STORE, Group, World
+from controller_world import STORE, Group, World, template
+from forges import TestForge, forge_on
 from githosts import make_remote
 from sandboxes import Sandbox, running_sandbox
-from storm_steps import ENVIRONMENTS, FLOWS, TRIES, Step
+from storm_steps import ENVIRONMENTS, FLOWS, TRIES, Step, written
+from storm_world import ask_again, check_deployments, deploy, give_back, publishing, review, shape
 
 from aicore_sync.app import App, BuildOptions, Clock, build, plan_once, release_locks, take_locks
 from aicore_sync.app.decide import resume, suspend
 from aicore_sync.app.once import all_keys
+from aicore_sync.core.actions import Plan
 from aicore_sync.core.decisions import Scope
 from aicore_sync.core.errors import SyncError
 from aicore_sync.core.world import Configuration, Schedule
@@ -32,7 +36,8 @@ LATER = timedelta(
     minutes=3
 )  # until somebody else starts a run: nobody could tell it from a lost start of ours
 MOST_ROUNDS = 40
-MAY_STAY = ("ExecutionDead", "RunUnknown")  # what a storm may leave for a person to decide
+MAY_STAY = ("ExecutionDead", "RunUnknown", "DeploymentDead")  # what a storm may leave for a person to decide
+MAY_WAIT = {"UpstreamMissing", "ConfigurationPending"}  # nothing starts the flow that would make the output
 RECONCILE = {
     "settle": "90s",
     "runQuiet": 0,
@@ -58,6 +63,7 @@ class Storm(World):
     ran: dict[str, dict[str, Any]] = field(default_factory=dict)  # every execution that there ever was
     tried_again: set[str] = field(default_factory=set)  # flows whose manifest ever said so
     suspended: set[Scope] = field(default_factory=set)
+    forge: TestForge | None = None  # where templates are proposed
 
     @property
     def clock(self) -> Clock:
@@ -69,6 +75,7 @@ class Storm(World):
         (repository,) = made["repositories"]
         repository["url"] = self.remote.as_uri()
         del repository["credentials"]
+        repository |= publishing(self.forge, self.room)
         return made
 
     @asynccontextmanager
@@ -134,6 +141,8 @@ class Storm(World):
                 await self._server(step)
             case "git":
                 self._git(step)
+            case "review":
+                review(self.forge, step.what)
 
     def _write(self, step: Step) -> None:
         options = dict(step.options)
@@ -145,6 +154,7 @@ class Storm(World):
         if "onFailure" in options:
             self.tried_again.add(step.flow)
         self.write(step.flow, **options)
+        shape(self.path(step.flow), step.flow, options.get("text", ""))
 
     async def _decide(self, step: Step) -> None:
         assert self.app
@@ -183,6 +193,10 @@ class Storm(World):
                         await verbs.schedules.patch(schedule["id"], {"status": "INACTIVE"})
                     case "repoint" if schedule and len(mine) > 1:
                         await verbs.schedules.patch(schedule["id"], {"configuration": mine[0]["id"]})
+                    case "start" if schedule:
+                        await verbs.schedules.patch(schedule["id"], {"start": self.soon(HOUR)})
+                    case "end" if schedule:
+                        await verbs.schedules.patch(schedule["id"], {"end": self.soon(2 * ROUND)})
                     case "delete" if schedule:
                         await verbs.schedules.delete(schedule["id"])
                     case "foreign-schedule" if mine:
@@ -197,14 +211,31 @@ class Storm(World):
                     case "foreign-configuration" if mine:
                         theirs_ = Configuration("", "theirs", step.flow, "tests", {"alpha": "9"})
                         self.foreign.add(await verbs.configurations.create(theirs_))
+                    case "stop-deployment" | "foreign-deployment" if mine:
+                        self.foreign |= await deploy(verbs, group.deployments, step.what)
             except SyncError:
                 return  # the weather is bad for others too
+
+    async def end_their_deployments(self) -> None:
+        """Those of others hold a template for as long as they run: check that they still do, and end them."""
+        for name in ENVIRONMENTS:
+            found = (await self.group(name)).deployments
+            check_deployments(found, self.foreign)
+            async with self.somebody() as client:
+                for one in [d["id"] for d in found if d["id"] in self.foreign]:
+                    await client.group(name).deployments.stop(one)
+                    self.foreign.discard(one)
+
+    def soon(self, after: timedelta) -> datetime:
+        return (self.at + after).replace(microsecond=0)
 
     def _git(self, step: Step) -> None:
         name = f"templates/wt-{step.flow}.yaml"
         there = self.file(step.flow)
         if step.what == "foreign":
             self.commit({"templates/README.md": "theirs\n"})
+        elif step.what == "take":
+            self.commit({name: template(step.flow)})
         elif there:
             self.commit({name: None if step.what == "delete" else there.replace("print(", "print(9, ")})
 
@@ -238,7 +269,16 @@ async def fair(room: Path, sandbox: Sandbox, name: str) -> Storm:
 async def blow(room: Path, sandbox: Sandbox, name: str, steps: Sequence[Step]) -> None:
     """A storm from its first step to its end; AssertionError when the world is not as it must be then."""
     w = await fair(room, sandbox, name)
-    at = 0
+    with ExitStack() as stack:
+        if steps[0].what == "review":
+            w.commit({"README": "hello\n"})
+            w.forge = stack.enter_context(forge_on(w.remote, path=str(w.remote.with_suffix("")).lstrip("/")))
+        await _blow(w, steps)
+    (await sandbox.admin.delete(f"/sandbox/tenants/{name}")).raise_for_status()  # its schedules go on firing
+
+
+async def _blow(w: Storm, steps: Sequence[Step]) -> None:
+    sandbox, at = w.sandbox, 0
     while at < len(steps):
         async with w.running() as app:
             while at < len(steps):
@@ -256,25 +296,32 @@ async def blow(room: Path, sandbox: Sandbox, name: str, steps: Sequence[Step]) -
     w.extra["freeze"] = []
     for flow in FLOWS:  # what is poisoned stays so for ever: mend it
         if w.path(flow).exists() and w.path(flow).read_text() == "kind: [":
-            w.write(flow)
+            await w.take(written(Random(0), flow))
+    give_back(w)
+    ask_again(w.forge)
+    await w.end_their_deployments()
     async with w.running() as app:
         for scope in w.suspended:
             await resume(app, scope, "the storm is over")
         await _settle(w, app)
     await _check(w)
-    (await sandbox.admin.delete(f"/sandbox/tenants/{name}")).raise_for_status()  # its schedules go on firing
 
 
 async def _settle(w: Storm, app: App) -> None:
     for _ in range(MOST_ROUNDS):
+        review(w.forge, "merge")
         await w.pass_time(app)
         planned = await plan_once(app)
-        holds = [h for plan in planned.plans.values() for h in plan.holds]
-        waits = [h for h in holds if h.mark == "wait"]
+        waits = [p.holds for p in planned.plans.values() if _waiting(p)]
         failures = [h for _, h in planned.failures if h.reason not in MAY_STAY]
         if not planned.changes and not waits and not failures:
             return
     raise AssertionError(f"does not settle: {planned.plans}\n{w.report(app)}")
+
+
+def _waiting(plan: Plan) -> bool:
+    reasons = {h.reason for h in plan.holds if h.mark == "wait"}
+    return bool(reasons - MAY_WAIT if "UpstreamMissing" in reasons else reasons)
 
 
 async def _check(w: Storm) -> None:
@@ -299,6 +346,7 @@ async def _check(w: Storm) -> None:
         present |= {i for items in kinds.values() for i in items}
         theirs = [s for s in group.schedules.values() if s["name"].startswith("theirs")]
         assert all(s["cron"] == "0 6 * * *" and s["status"] == "ACTIVE" for s in theirs), theirs
+        check_deployments(group.deployments, w.foreign)
         touched = [e for e in group.executions if e["id"] in w.foreign and _touched(e)]
         assert not touched, f"stopped or deleted, of others: {touched}"
     assert w.foreign <= present, f"gone of others: {w.foreign - present}"
