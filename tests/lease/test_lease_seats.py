@@ -299,6 +299,22 @@ async def test_times_that_others_wrote_are_written_so_that_the_server_reads_them
         await leases.replace(written, Sign.RENEWED)
 
 
+@pytest.mark.parametrize("version", ["1.28", "1.36"])
+async def test_what_is_written_fits_the_schema_of_kubernetes(api: LeaseApi, version: str) -> None:
+    validate = pytest.importorskip("kubernetes_validate", reason="pip install '.[ship]' brings the schemas")
+    async with replica(api, "one", LONG) as one, replica(api, "two", LONG) as two:
+        await until(lambda: one.mine or two.mine)
+        await until(lambda: len(api.writes) > 2)
+        holder, other = (one, two) if one.mine else (two, one)
+        await until(other.holders)
+        await other.nudge()
+        await holder.release()
+        await until(lambda: other.mine)
+    assert {write.holder for write in api.writes} == {"one", "two", ""}
+    for write in api.writes:
+        validate.validate(write.lease, version, strict=True)
+
+
 async def test_of_two_writes_on_one_version_the_second_is_refused(api: LeaseApi) -> None:
     async with leases_of(api, "one") as leases:
         read = await leases.get("shard-0")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -18,7 +15,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lease_api import LeaseApi, lease_api
+from lease_api import lease_api
+from lease_process import replica, until
 from moved_time import in_moved_time
 
 from aicore_sync.app.share import request_timeout
@@ -31,7 +29,6 @@ BOUND = 1.2  # lease durations
 DEFAULT = SeatOptions(("shard-0",), "")
 SHORT = SeatOptions(("shard-0",), "", duration=2.0, renew_deadline=1.5, retry=0.2)
 HUNG = 5.0  # seconds after which a request without an answer is given up
-DEADLINE = 60.0
 TRIES = 6
 BEAT = 0.005  # seconds that a thread asks to sleep
 NOTICEABLE = 0.02  # seconds more than that, which no machine takes that has time
@@ -201,25 +198,6 @@ def pulse() -> Iterator[Pulse]:
         thread.join()
 
 
-@contextmanager
-def replica(api: LeaseApi, name: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that wants the Lease; killed at the end of the block."""
-    times = (str(value) for value in (SHORT.duration, SHORT.renew_deadline, SHORT.retry))
-    command = [sys.executable, str(Path(__file__).with_name("lease_process.py")), name, *SHORT.seats, *times]
-    with subprocess.Popen(command, env={**os.environ, **api.environment(name)}) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def until(true: Callable[[], object]) -> None:
-    ends = time.monotonic() + DEADLINE
-    while not true():
-        assert time.monotonic() < ends, "not in time"
-        time.sleep(0.02)
-
-
 def killed(room: Path, names: tuple[str, ...]) -> tuple[float, float]:
     """Seconds from the last renewal of a holder that is killed to the next one's taking, both as the server saw them.
 
@@ -227,7 +205,7 @@ def killed(room: Path, names: tuple[str, ...]) -> tuple[float, float]:
     """
     room.mkdir()
     with lease_api(room, *SHORT.seats) as api, ExitStack() as stack:
-        processes = {name: stack.enter_context(replica(api, name)) for name in names}
+        processes = {name: stack.enter_context(replica(api, name, SHORT)) for name in names}
         until(lambda: {c for c, _, path in list(api.requests) if "watch=true" in path} == set(names))
         until(lambda: sum(write.client == api.holder("shard-0") for write in list(api.writes)) > 2)
         with pulse() as thread:
