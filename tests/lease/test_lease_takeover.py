@@ -19,13 +19,15 @@ from lease_api import lease_api
 from lease_process import replica, until
 from moved_time import in_moved_time
 
-from aicore_sync.app.share import request_timeout
+from aicore_sync.app.share import Share, request_timeout
 from aicore_sync.config import Replicas
 from aicore_sync.core.errors import Transient
 from aicore_sync.core.seats import Record, Sign
+from aicore_sync.core.shards import seat_of
 from aicore_sync.lease import Clocks, SeatOptions, Seats
 
 BOUND = 1.2  # lease durations
+SEATS = ("shard-0", "shard-1")
 DEFAULT = SeatOptions(("shard-0",), "")
 SHORT = SeatOptions(("shard-0",), "", duration=2.0, renew_deadline=1.5, retry=0.2)
 HUNG = 5.0  # seconds after which a request without an answer is given up
@@ -43,7 +45,7 @@ class Unlucky(random.Random):
 
 @dataclass
 class Api:
-    """One Lease, on a server that answers at once.
+    """Two Leases, on a server that answers at once.
 
     A watch that is open at `silent` brings nothing from then on and does not end; one that is opened later works. The
     first request after `fails` fails, after `hangs` seconds.
@@ -52,35 +54,38 @@ class Api:
     silent: float = inf
     fails: float = inf
     hangs: float = 0.0
-    lease: Record = field(default_factory=lambda: Record("shard-0", "u1", "1"))
+    leases: dict[str, Record] = field(
+        default_factory=lambda: {name: Record(name, f"u-{name}", "1") for name in SEATS}
+    )
     signs: list[tuple[float, str]] = field(default_factory=list)  # of life: when, whose
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def get(self, name: str) -> Record:
         await self._answer()
-        return self.lease
+        return self.leases[name]
 
     async def replace(self, record: Record, sign: Sign) -> Record:
         await self._answer()
-        if record.version != self.lease.version:
+        if record.version != self.leases[record.seat].version:
             raise Transient("somebody was faster", reason="LeaseChanged")
         now = asyncio.get_running_loop().time()
-        self.lease = replace(record, version=f"{int(record.version) + 1}", renewed=f"{now}")
+        written = replace(record, version=f"{int(record.version) + 1}", renewed=f"{now}")
+        self.leases[record.seat] = written
         self.signs.append((now, record.holder))
         self.news.set()
         self.news = asyncio.Event()
-        return self.lease
+        return written
 
     async def changes(self, record: Record) -> AsyncIterator[Record]:
         clock = asyncio.get_running_loop().time
         opened, version = clock(), record.version
         while True:
-            while version == self.lease.version:
+            while version == self.leases[record.seat].version:
                 await self.news.wait()
             if opened <= self.silent < clock():
                 await asyncio.Event().wait()
-            version = self.lease.version
-            yield self.lease
+            version = self.leases[record.seat].version
+            yield self.leases[record.seat]
 
     async def _answer(self) -> None:
         if asyncio.get_running_loop().time() > self.fails:
@@ -165,6 +170,33 @@ def test_a_request_that_fails_makes_it_no_later_than_one_pause(
     dies: float, fails: float, hangs: float
 ) -> None:
     assert 35.0 <= seconds(DEFAULT, dies, Api(fails=fails, hangs=hangs)) <= 40.0
+
+
+async def handed_over() -> float:
+    """Seconds from a holder's last sign of life until its branches are those of the one that is left.
+
+    That one has a Lease already, and nobody waits for the other.
+    """
+    api, clock = Api(), asyncio.get_running_loop().time
+    options = replace(DEFAULT, seats=SEATS)
+    one, two = (Seats(api, replace(options, me=me), Clocks(clock, Unlucky())) for me in ("one", "two"))
+    tasks = []
+    for seats in (one, two):
+        tasks.append(asyncio.create_task(seats.run()))
+        while not seats.mine:
+            await seats.news()
+    names = {name: name for name in map(str, range(9)) if seat_of(name, SEATS) == one.mine}
+    share = Share(names, two, DEFAULT.retry)
+    await asyncio.sleep(61)
+    await ended(tasks[0])
+    last = max(when for when, who in api.signs if who == "one")
+    await share.until(min(names), True)
+    await ended(tasks[1])
+    return clock() - last
+
+
+def test_branches_of_a_dead_holder_go_to_one_that_has_a_lease_as_late_as_that_too() -> None:
+    assert in_moved_time(handed_over()) == pytest.approx(40.0, abs=1e-6)
 
 
 @given(dies=st.floats(3, 4), silent=st.floats(2, 6))
