@@ -58,7 +58,7 @@ def _cause(evidence: Evidence, failure: Failure) -> str:
         return f"it needs secrets that do not exist: {', '.join(evidence.missing)}; create them, or correct their names"
     if evidence.bindings:
         return f"its configuration does not fit the template: {'; '.join(evidence.bindings)}"
-    words = " ".join((failure.message, evidence.execution.message))
+    words = " ".join(dict.fromkeys((failure.message, evidence.execution.message)))  # often the same twice
     where = f"step {failure.step}: " if failure.step else ""
     text = "\n".join((words, *(failure.log or evidence.log)))
     for pattern, cure in _CAUSES:

@@ -53,6 +53,10 @@ def test_exit_codes_speak_where_words_are_missing(code: int, cure: str) -> None:
     assert cure in told(pod(exitCode=code))
 
 
+def test_what_step_and_run_both_say_is_said_once() -> None:
+    assert told(pod(exitCode=0, message="workflow failed")) == "step train(0:a): workflow failed"
+
+
 def test_a_dead_deployment_is_explained_like_a_run() -> None:
     dead = Deployment("d-1", "c-1", "serve", "scene", "DEAD", message="CrashLoopBackOff")
     words = explain(Evidence(dead, {}, ("loading model", "MemoryError")))
