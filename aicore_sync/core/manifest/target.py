@@ -102,7 +102,7 @@ def for_environment(manifest: Manifest, environment: str) -> Manifest:
     executable id that isolation makes too long.
     """
     overlay = manifest.overlays.get(environment, {})
-    result = manifest.model_copy(update={"overlays": {}})
+    result = manifest.model_copy(update={"overlays": {}}) if manifest.overlays else manifest  # shared by many
     if overlay:
         result = validate(Manifest, merged(lift_manifest(manifest), lift(overlay)), f"overlay {environment}")
     own_id = "id" in (overlay.get("executable") or {})
