@@ -278,7 +278,8 @@ async def settle(cell: Cell, app: App, ready: dict[str, Any], admin: httpx.Async
             wanted = app.estate.tenants[name].wanted_application
             await client.repositories.create(Repository("templates", wanted.repository_url), login)
             await client.applications.create(wanted)
-        (await admin.post("/sandbox/sync", params={"tenant": name})).raise_for_status()
+            while (await client.applications.status(wanted.name)).sync != "Synced":
+                await asyncio.sleep(0.05)
         groups = [filled(cell, name, at) for at in range(cell.groups)]
         (await admin.post(f"/sandbox/tenants/{name}/groups", json=groups)).raise_for_status()
 

@@ -70,15 +70,16 @@ class Board:
 
     async def put(self, key: Key, status: Status) -> None:
         before = self._now.get(key)
-        if before is None or replace(before, updated=status.updated) != status:
-            self.revision += 1
+        changed = before is None or replace(before, updated=status.updated) != status
+        self.revision += changed
         self._now[key] = status
         self._news.set()
         self._metrics.show(status)
         took = self.to_live.put(status, time.monotonic()) if isinstance(key, TemplateKey) else None
         if took is not None:
             self._metrics.push_to_live(took)
-        await self._store.put(key, status)
+        if changed:  # a round in which nothing happens costs the disk nothing
+            await self._store.put(key, status)
 
     async def get(self, key: Key) -> Status | None:
         return self._now.get(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -31,6 +32,20 @@ def board() -> tuple[Board, Window]:
     metrics = Metrics()
     made = Board(Store(), metrics, Notices((), {}), NoTraces())
     return made, Window(made, metrics, {})
+
+
+async def test_what_is_as_it_was_is_not_written_again() -> None:
+    store = Store()
+    made = Board(store, Metrics(), Notices((), {}), NoTraces())
+    for minute, mark in enumerate((Mark.WAIT, Mark.WAIT, Mark.OK, Mark.OK)):
+        await made.put(KEY, replace(status(mark), updated=START + timedelta(minutes=minute)))
+    kept = await store.history(KEY)
+    assert [one.updated for one in kept] == [START + timedelta(minutes=2), START]
+    newest = await store.get(KEY)
+    assert newest
+    assert newest.updated == START + timedelta(minutes=2)
+    assert made.revision == 2
+    await store.close()
 
 
 def status(mark: Mark | None) -> Status:
