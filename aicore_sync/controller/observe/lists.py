@@ -63,8 +63,12 @@ class Lists(GroupLists):
         found = await self._reviewed(tenant)
         if found is None or not (found.open or found.declined) or found.request is None:
             return None
-        name = published.file if published else f"wt-{executable}.{tenant.format}"
-        return self._proposed(found, tenant, name, published)
+        named = f"wt-{executable}.{tenant.format}"
+        if published and published.file != named:  # its place is taken by a file of another name
+            moved = self._proposed(found, tenant, named, None)
+            if moved and moved.digest:
+                return moved
+        return self._proposed(found, tenant, published.file if published else named, published)
 
     async def proposed(self, tenant: Tenant) -> frozenset[str]:
         """Executables that an open request would add or change."""
