@@ -44,7 +44,7 @@ PATHS = {
     "first page, page 50": "/?page=50",
     "search": "/?q=flow-77+dev",
     "needs attention": "/?health=NeedsAttention",
-    "flow": "/flows/flow-07777/dev",
+    "flow": "/flows/flow-00077/dev",
     "events": "/events",
     "API flows": "/api/v1/flows?perPage=100",
     "API search": "/api/v1/flows?q=flow-77",
@@ -270,7 +270,9 @@ async def main(flows: int, seconds: float) -> None:
     )
     for churn, suffix in ((0, ""), (50, ", busy")):
         ours, theirs = multiprocessing.get_context("spawn").Pipe()
-        process = multiprocessing.get_context("spawn").Process(target=serve, args=(flows, churn, theirs))
+        process = multiprocessing.get_context("spawn").Process(
+            target=serve, args=(flows, churn, theirs), daemon=True
+        )
         process.start()
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
         async with httpx.AsyncClient(
