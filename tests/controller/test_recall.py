@@ -10,7 +10,9 @@ from typing import Any, cast
 
 import pytest
 
+from aicore_sync.controller.estate import Timings
 from aicore_sync.controller.memory import Memory
+from aicore_sync.controller.observe.flows import FlowReader, Looks
 from aicore_sync.controller.recall import Recall
 from aicore_sync.core.errors import Transient
 from aicore_sync.core.model import FlowKey
@@ -128,3 +130,20 @@ def test_starts_of_the_round_are_those_of_our_configurations_that_no_schedule_fi
     runs = [run("a", 2), run("a", 1), run("b", 1, "s"), run("b", 4), run("x", 1), run("gone", 1)]
     found = starts_in("dev", runs, configurations, NOW - timedelta(minutes=3))
     assert found == {FlowKey("alpha", "dev"): NOW - timedelta(minutes=1)}
+
+
+async def test_runs_of_the_round_are_counted_at_the_first_look_only() -> None:
+    configurations = [
+        SimpleNamespace(id=i, name=f"team.{n}.main.0123") for i, n in (("a", "alpha"), ("b", "beta"))
+    ]
+
+    async def listed(place: object) -> Any:
+        return SimpleNamespace(all=configurations)
+
+    estate: Any = SimpleNamespace(clock=lambda: NOW, timings=Timings())
+    lists: Any = SimpleNamespace(configurations=listed)
+    looks, memory, dev = Looks(*[cast(Any, None)] * 3), Memory(), cast(Any, SimpleNamespace(name="dev"))
+    for young in (run("a", 1), run("b", 1)):
+        reader = FlowReader(estate, memory, lists, looks)
+        await reader._recall_starts(dev, cast(Any, SimpleNamespace(all=[young])))
+    assert set(memory.starts_made) == {FlowKey("alpha", "dev")}

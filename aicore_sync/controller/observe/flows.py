@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from aicore_sync.controller.estate import Environment, Estate
@@ -34,6 +34,7 @@ class Looks:
     owners: Owners
     causes: Causes
     foreign: Foreign
+    recalled: set[str] = field(default_factory=set)  # environments whose young runs have been counted
 
 
 class FlowReader:
@@ -44,7 +45,6 @@ class FlowReader:
         self._memory = memory
         self._lists = lists
         self._looks = looks
-        self._recalled: set[str] = set()  # environments
 
     async def read(self, want: WantFlow, flows: int) -> SeenFlow:
         """Everything that deciding about a flow in an environment needs; `flows` is how many there are in all."""
@@ -98,13 +98,13 @@ class FlowReader:
 
     async def _recall_starts(self, place: Environment, executions: Listed[Execution]) -> None:
         """At the first look: what an earlier process started in this round counts for its brake."""
-        if place.name in self._recalled:
+        if place.name in self._looks.recalled:
             return
         configurations = (await self._lists.configurations(place)).all
         since = self._estate.clock() - timedelta(seconds=self._estate.timings.interval)
         for key, at in starts_in(place.name, executions.all, configurations, since).items():
             self._memory.starts_made.setdefault(key, at)
-        self._recalled.add(place.name)
+        self._looks.recalled.add(place.name)
 
     def _budget(self, key: FlowKey, flows: int, state: StateSnapshot) -> StartBudget:
         """A confirmation names flows together; each of them stays allowed until it has started."""

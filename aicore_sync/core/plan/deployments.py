@@ -64,7 +64,9 @@ def note(verb: str, deployment: str) -> str:
 
 def our_deployments(seen: SeenFlow) -> dict[str, tuple[Deployment, ...]]:
     """Manifest name → deployments of its configurations, oldest first, without those marked for deletion."""
-    names = {c.id: c.name.split(".")[2] for c in seen.configurations if c.name.count(".") > 2}
+    used = {d.configuration for d in seen.deployments}
+    named = ((c.id, c.name.split(".")) for c in seen.configurations if c.id in used)
+    names = {identity: parts[2] for identity, parts in named if len(parts) > 3}
     ours = [d for d in seen.deployments if d.configuration in names and d.target_status != "DELETED"]
     found: dict[str, tuple[Deployment, ...]] = {}
     for deployment in sorted(ours, key=_age):
