@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from aicore_sync.core.model import TemplateKey
 
-_OF_TEMPLATES = ("refused", "paused", "pinned")  # <kind>/<tenant>/<executable>.json
+_OF_TEMPLATES = ("refused", "paused", "pinned", "declined")  # <kind>/<tenant>/<executable>.json
 
 
 def noted_templates(paths: Iterable[str], tenant: str) -> frozenset[TemplateKey]:

@@ -10,7 +10,6 @@ import yaml
 from controller_world import World
 from controller_world import replace as save
 from forges import TOKEN, TestForge
-from githosts import git
 from storm_steps import MAKER, SERVER, TAKER
 
 from aicore_sync.aicore import Group
@@ -58,13 +57,6 @@ def review(forge: TestForge | None, decision: str) -> None:
     if forge.head(ticket.source):
         with suppress(AssertionError):  # a conflict
             forge.merge()
-
-
-def ask_again(forge: TestForge | None) -> None:
-    """Take every no back: without its branch a closed request is none."""
-    for ticket in forge.tickets if forge else ():
-        if forge and ticket.state == "closed" and forge.head(ticket.source) == ticket.last_head:
-            git(forge.repository, "update-ref", "-d", f"refs/heads/{ticket.source}")
 
 
 def give_back(w: World) -> None:

@@ -20,9 +20,10 @@ from forges import TestForge, forge_on
 from githosts import make_remote
 from sandboxes import Sandbox, running_sandbox
 from storm_steps import ENVIRONMENTS, FLOWS, TRIES, Step, written
-from storm_world import ask_again, check_deployments, deploy, give_back, publishing, review, shape
+from storm_world import check_deployments, deploy, give_back, publishing, review, shape
 
 from aicore_sync.app import App, BuildOptions, Clock, build, plan_once, release_locks, take_locks
+from aicore_sync.app.again import try_again
 from aicore_sync.app.decide import resume, suspend
 from aicore_sync.app.once import all_keys
 from aicore_sync.core.actions import Plan
@@ -298,11 +299,13 @@ async def _blow(w: Storm, steps: Sequence[Step]) -> None:
         if w.path(flow).exists() and w.path(flow).read_text() == "kind: [":
             await w.take(written(Random(0), flow))
     give_back(w)
-    ask_again(w.forge)
     await w.end_their_deployments()
     async with w.running() as app:
         for scope in w.suspended:
             await resume(app, scope, "the storm is over")
+        if w.forge:
+            await w.pass_time(app)
+            await try_again(app, app.desire.keys())  # what people closed, they want after all
         await _settle(w, app)
     await _check(w)
 
