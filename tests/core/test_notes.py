@@ -6,7 +6,7 @@ from aicore_sync.core.model import TemplateKey
 from aicore_sync.core.notes import noted_templates
 
 PATHS = ("refused/t/a.json", "paused/t/b.json", "pinned/t/a.json", "paused/other/c.json", "declined/t/g.json",
-         "suspended/flows/d.json", "starts/t/e/main.json", "asks/t/f.json", "refused/t/readme.md", "lock.json")  # fmt: skip
+         "suspended/all.json", "starts/t/e/main.json", "asks/t/f.json", "refused/t/readme.md", "lock.json")  # fmt: skip
 
 
 def test_notes_name_the_templates_of_a_tenant() -> None:
