@@ -57,7 +57,8 @@ class DeploymentWriter:
                     return
                 self._posts.require_lock(environment)
                 self._memory.starts_made[action.key] = now
-                await group.deployments.create(action.configuration, action.ttl)
+                sent = group.deployments.create(action.configuration, action.ttl)
+                await self._posts.certain(sent, environment, action.configuration)
         except SyncError as error:
             if not _may_have_landed(error):
                 self._memory.writes.pop((environment, action.configuration), None)

@@ -21,13 +21,20 @@ class Posts:
         self._memory = memory
 
     async def certain(self, sent: Awaitable[str], environment: str, name: str) -> str:
-        """A refusal that was not ambiguous left nothing behind: the next pass need not wait for lists."""
+        """Lists are waited for from the answer on: between the decision and the POST an announcement may take long.
+
+        A refusal that was not ambiguous left nothing behind, so that the next pass need not wait.
+        """
         try:
-            return await sent
+            made = await sent
         except SyncError as error:
-            if not (isinstance(error, Transient) and error.ambiguous):
+            if isinstance(error, Transient) and error.ambiguous:
+                self._memory.wrote(environment, name, self._estate.clock())
+            else:
                 self._memory.writes.pop((environment, name), None)
             raise
+        self._memory.wrote(environment, name, self._estate.clock())
+        return made
 
     def require_settled(self, key: FlowKey) -> None:
         """A pass may have planned before the lock was ours, and so before the wait of a take-over was known."""
